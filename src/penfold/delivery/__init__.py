@@ -1,0 +1,1 @@
+"""The local delivery agent: mailbox choice, .forward, quota, running as the user."""

@@ -1,0 +1,1 @@
+"""Mailbox formats on disk: mbox, MMDF, MH, Maildir."""

@@ -1,0 +1,1 @@
+"""Admission policy: relay rule, limits, rates."""

@@ -1,0 +1,1 @@
+"""The one door: every way in opens a Transaction here."""

@@ -1,0 +1,1 @@
+"""Message content: header fields, MIME structure, trace, delivery status notifications."""

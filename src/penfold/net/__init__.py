@@ -1,0 +1,1 @@
+"""The only room that opens sockets: drives protocol cores, resolves names, speaks between roles."""

@@ -1,0 +1,1 @@
+"""Sans-IO protocol cores, server and client side: octets in, events out."""

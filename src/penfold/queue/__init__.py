@@ -1,0 +1,1 @@
+"""Custody of accepted mail, from the reply that accepts it to its delivery, bounce or expiry."""

@@ -1,0 +1,135 @@
+"""The queue's seams: custody of accepted mail between "250" and its delivery, bounce or expiry.
+
+Three faces of one thing, because three roles hold it: whoever takes mail in (``Queue``), the scheduler (``Custody``)
+and the operator (``QueueAdmin``, in ``queue.admin``). Whoever delivers reads bodies through ``Bodies``.
+
+Durability: when ``accept`` returns, the message survives kill -9, power loss and our own bugs. ``settle`` may be lazy
+(a lost "done" record means one more attempt, never a lost message), except for what an operator ordered.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from penfold.model import BodyRef, Envelope, QueueId, Recipient, Reply
+
+
+class BodyWriter(Protocol):
+    """The content of one message on its way in. ``id`` is its queue id from the first moment."""
+
+    id: QueueId
+    size: int
+
+    def write(self, chunk: bytes) -> None:
+        """Append octets in wire form (CRLF, unstuffed). Raises Transient (452 4.3.1) when the disk says no."""
+
+    def abort(self) -> None:
+        """Forget it all; harmless after accept or a second time."""
+
+
+class Queue(Protocol):
+    """The side that takes mail in."""
+
+    def begin(self) -> BodyWriter:
+        """Open a body. Raises Transient (452 4.3.1) when the queue can no longer promise to settle what it holds."""
+
+    async def accept(
+        self, envelope: Envelope, recipients: Sequence[Recipient], body: BodyWriter, prefix: bytes = b""
+    ) -> QueueId:
+        """Take custody; durable on return. ``prefix`` are header fields to stand before the body.
+
+        ``envelope.size`` is corrected to the stored size. Raises Transient when it could not be made durable.
+        """
+
+
+class Pending(msgspec.Struct, frozen=True, array_like=True):
+    """A recipient that waits: its number, attempts so far, the last reply it got, whether the sender was warned."""
+
+    number: int
+    recipient: Recipient
+    attempts: int = 0
+    reply: Reply | None = None
+    remote: str = ""
+    warned: bool = False
+
+
+class Claim(msgspec.Struct, frozen=True, array_like=True):
+    """A message handed to the scheduler, with those of its recipients that are due. Nobody else gets them meanwhile."""
+
+    id: QueueId
+    envelope: Envelope
+    body: BodyRef
+    pending: tuple[Pending, ...]
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True, tag="D"):
+    """Custody ends for this recipient: delivered, bounced (the DSN is already accepted) or dropped by order."""
+
+    id: QueueId
+    number: int
+
+
+class Later(msgspec.Struct, frozen=True, array_like=True, tag="L"):
+    """Try again at ``due`` (POSIX seconds). ``lane`` is the destination it waits for; ``attempts`` the new count."""
+
+    id: QueueId
+    number: int
+    due: float
+    lane: str
+    attempts: int
+    reply: Reply | None = None
+    remote: str = ""
+    warned: bool = False
+
+
+class Replace(msgspec.Struct, frozen=True, array_like=True, tag="R"):
+    """The recipient is replaced by others, ready now (an alias, a ``.forward``). They get new numbers."""
+
+    id: QueueId
+    number: int
+    recipients: tuple[Recipient, ...]
+
+
+Update = Done | Later | Replace
+
+
+class Custody(Protocol):
+    """The side that schedules. One owner: the queue role."""
+
+    async def claim(self, now: float, limit: int, closed: Collection[str] = ()) -> Sequence[Claim]:
+        """Hand out up to ``limit`` recipients due at ``now``, oldest due first, never those waiting for a closed lane.
+
+        New mail first comes out here. Held mail never does.
+        """
+
+    async def settle(self, updates: Sequence[Update]) -> None:
+        """Record what became of claimed recipients; idempotent. Returns when recorded (durability may follow)."""
+
+    def abandon(self, claims: Sequence[Claim]) -> None:
+        """Give claimed recipients back untouched (shutdown, a mailer that died): they are due again at once."""
+
+    async def wait(self, now: float) -> None:
+        """Return when there may be something to claim: new mail, a due time reached, an operator's order."""
+
+    def depth(self) -> dict[str, int]:
+        """Count recipients ``ready`` (fresh or due), ``active`` (claimed), ``deferred``, ``held``; and ``messages``."""
+
+
+class Body(Protocol):
+    """An open body."""
+
+    size: int
+
+    def chunks(self, size: int = 65536) -> Iterator[bytes]:
+        """Give the octets in order, prefix first, in pieces of about ``size`` octets."""
+
+    def read(self) -> bytes:
+        """Give the whole body at once: for small ones."""
+
+
+class Bodies(Protocol):
+    """Opens bodies for reading, in whatever process the delivery runs."""
+
+    def open(self, ref: BodyRef) -> Body:
+        """Open a body. FileNotFoundError when the message is gone (settled by someone else meanwhile)."""

@@ -1,0 +1,1 @@
+"""The event log, log lines and metrics: what happened and why."""

@@ -1,0 +1,1 @@
+"""The transport agent: receiving, dispatching, and the ways out."""
