@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from penfold.model import BodyRef, Envelope, QueueId, Recipient, Reply
+from penfold.model import BodyRef, Envelope, QueueId, Recipient, Reply, Route
 
 
 class BodyWriter(Protocol):
@@ -44,7 +44,10 @@ class Queue(Protocol):
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True):
-    """A recipient that waits: its number, attempts so far, the last reply it got, whether the sender was warned."""
+    """A recipient that waits: its number, attempts so far, the last reply it got, whether the sender was warned.
+
+    ``route`` is an operator's order where to send it, over all routing.
+    """
 
     number: int
     recipient: Recipient
@@ -52,6 +55,7 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
     reply: Reply | None = None
     remote: str = ""
     warned: bool = False
+    route: Route | None = None
 
 
 class Claim(msgspec.Struct, frozen=True, array_like=True):
