@@ -1,1 +1,50 @@
 """The configuration: one TOML file into checked, frozen values."""
+
+from penfold.config.kinds import Endpoint
+from penfold.config.load import Loaded, completed, examine, load, load_secrets, loads
+from penfold.config.sections import (
+    Account,
+    Auth,
+    Concurrency,
+    Config,
+    Delivery,
+    Dns,
+    Domain,
+    Limits,
+    Listener,
+    Login,
+    Queue,
+    Relay,
+    Roles,
+    Routing,
+    Secrets,
+    Telemetry,
+    Tls,
+)
+
+__all__ = [
+    "Account",
+    "Auth",
+    "Concurrency",
+    "Config",
+    "Delivery",
+    "Dns",
+    "Domain",
+    "Endpoint",
+    "Limits",
+    "Listener",
+    "Loaded",
+    "Login",
+    "Queue",
+    "Relay",
+    "Roles",
+    "Routing",
+    "Secrets",
+    "Telemetry",
+    "Tls",
+    "completed",
+    "examine",
+    "load",
+    "load_secrets",
+    "loads",
+]
