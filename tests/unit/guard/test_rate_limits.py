@@ -1,0 +1,61 @@
+"""Rates per client."""
+
+from collections import Counter
+
+from penfold.guard.base import Facts
+from penfold.guard.limits import RateLimits, Rates
+from penfold.guard.sender import SenderRights
+from penfold.model import Address, Origin
+
+
+class Minute(Counter):
+    def hit(self, kind, client, amount=1):
+        self[kind, client] += amount
+        return self[kind, client]
+
+
+def client(address="192.0.2.1", **more):
+    return Facts(role="smtp", origin=Origin("ESMTP", address, user=more.pop("user", "")), **more)
+
+
+def test_the_client_that_goes_over_a_rate_is_told_to_come_back_later():
+    limits = RateLimits(Rates(messages=2), Minute())
+    replies = [limits.examine("mail", client()).reply for _ in range(3)]
+    assert replies[:2] == [None, None]
+    assert (replies[2].code, replies[2].status) == (450, "4.7.1")
+    assert limits.examine("mail", client("192.0.2.2")).reply is None
+
+
+def test_connections_over_the_rate_get_421():
+    limits = RateLimits(Rates(connections=1), Minute())
+    limits.examine("connect", client())
+    assert limits.examine("connect", client()).reply.code == 421
+
+
+def test_trusted_and_authenticated_clients_are_counted_but_not_refused():
+    limits = RateLimits(Rates(recipients=1), Minute())
+    for facts in (client(trusted=True), client(user="alice@example.test")):
+        assert [limits.examine("rcpt", facts).reply for _ in range(3)] == [None] * 3
+    assert limits.examine("rcpt", client()).reply is not None
+
+
+def test_no_rate_means_no_counting():
+    minute = Minute()
+    RateLimits(Rates(), minute).examine("mail", client())
+    assert not minute
+
+
+def test_a_submitted_reverse_path_must_belong_to_the_sender():
+    rights = SenderRights(lambda user, path: str(path) == user)
+    facts = Facts(role="submission", origin=Origin("ESMTPSA", user="alice@example.test"))
+    for path, code in ((Address("alice", "example.test"), None), (None, None), (Address("bob", "example.test"), 553)):
+        facts.reverse_path = path
+        reply = rights.examine("mail", facts).reply
+        assert (reply.code if reply else None) == code
+
+
+def test_sender_rights_do_not_concern_mail_from_other_hosts():
+    rights = SenderRights(lambda user, path: False)
+    facts = client()
+    facts.reverse_path = Address("anyone", "example.org")
+    assert rights.examine("mail", facts).reply is None
