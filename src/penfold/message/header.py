@@ -9,7 +9,7 @@ header ends at the first empty line, or before the first line that is neither a 
 is text, as it is to sendmail, and nothing behind it counts as a field.
 
 Standards: RFC 5322 §2.1, §2.2, §3.6, §4.5; RFC 6532 §3.2; RFC 5321 §6.3 (hops)
-Trust: parses octets from anybody; sizes are bounded by HeaderReader, time is linear.
+Trust: parses octets from anybody; sizes are bounded by header_stream, time is linear.
 """
 
 import re
@@ -17,16 +17,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from penfold.model import Permanent, Reply
-
-MAX_OCTETS = 1 << 20
-MAX_FIELDS = 10_000
-
-_TOO_LARGE = Reply.of(552, "5.3.4", "The header of the message is too large")
-_TOO_MANY = Reply.of(554, "5.6.0", "The message has too many header fields")
-
 # A line that ends the header: an empty one, or one that is neither "name:" nor a continuation.
-_END = re.compile(rb"^(?:\r?\n|(?![ \t]|[!-9;-~]+[ \t]*:))", re.MULTILINE)
+END = re.compile(rb"^(?:\r?\n|(?![ \t]|[!-9;-~]+[ \t]*:))", re.MULTILINE)
 _END_AFTER_LF = re.compile(rb"\n(?![ \t]|[!-9;-~]+[ \t]*:)")
 _FIELD = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*(?:\n|\Z))*|[^\n]+\Z")
 _FIELD_START = re.compile(rb"^[^ \t\n]", re.MULTILINE)
@@ -53,70 +45,10 @@ def bounds(data: bytes) -> Bounds:
 
 
 def _header_end(data: bytes) -> int:
-    if _END.match(data):
+    if END.match(data):
         return 0
     match = _END_AFTER_LF.search(data)
     return match.end() if match else len(data)
-
-
-class HeaderReader:
-    """Finds the end of the header in a stream, holding no more than ``max_octets``.
-
-    ``feed`` chunks until it gives True (or the stream ends: ``finish``); then ``header`` are the fields, ``separator``
-    the empty line, ``rest`` what was fed beyond. Raises Permanent: 552 5.3.4 too large, 554 5.6.0 too many fields.
-    """
-
-    def __init__(self, max_octets: int = MAX_OCTETS, max_fields: int = MAX_FIELDS) -> None:
-        self.header = b""
-        self.separator = b""
-        self.rest = b""
-        self.done = False
-        self._max_octets = max_octets
-        self._max_fields = max_fields
-        self._held = bytearray()
-        self._line = 0
-
-    def feed(self, chunk: bytes) -> bool:
-        """Take octets, cut anywhere; tell whether the header is complete."""
-        if self.done:
-            self.rest += chunk
-            return True
-        held = len(self._held)
-        self._held += chunk
-        last = chunk.rfind(b"\n")
-        end = self._search(held + last + 1) if last >= 0 else None
-        if end is None:
-            self._check(len(self._held))
-            return False
-        # Counted to the end of the line that told: so the answer does not depend on how the octets were cut.
-        self._check(self._held.index(b"\n", end) + 1)
-        self._take(end)
-        return True
-
-    def finish(self) -> None:
-        """Hear that the stream ended: whatever is held and could be a field is one."""
-        if not self.done:
-            self._take(bounds(bytes(self._held)).end)
-
-    def _search(self, whole: int) -> int | None:
-        """Look at the new whole lines, up to offset ``whole``: the offset of the line that ends the header."""
-        match = _END.search(self._held, self._line, whole)
-        self._line = whole
-        # At ``whole`` itself nothing is known yet: the empty string there is not a line.
-        return match.start() if match and match.start() < whole else None
-
-    def _take(self, end: int) -> None:
-        held = bytes(self._held)
-        body = end + (2 if held.startswith(b"\r\n", end) else 1 if held.startswith(b"\n", end) else 0)
-        self.header, self.separator, self.rest = held[:end], held[end:body], held[body:]
-        if self.header.count(b"\n") > self._max_fields and count_fields(self.header) > self._max_fields:
-            raise Permanent(_TOO_MANY)
-        self._held.clear()
-        self.done = True
-
-    def _check(self, octets: int) -> None:
-        if octets > self._max_octets:
-            raise Permanent(_TOO_LARGE)
 
 
 def count_fields(header: bytes) -> int:

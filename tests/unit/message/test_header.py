@@ -1,9 +1,6 @@
 """The header block: bounds, fields, facts, the incremental reader."""
 
-import pytest
-
-from penfold.message.header import Header, HeaderReader, bounds, count_fields, facts, unfold
-from penfold.model import Permanent
+from penfold.message.header import Header, bounds, count_fields, facts, unfold
 
 MESSAGE = (
     b"Received: from a ([192.0.2.1])\r\n\tby b; Mon, 2 Mar 2026 10:00:00 +0000\r\n"
@@ -81,45 +78,3 @@ def test_unfold_joins_lines_and_strips_the_ends_only():
 
 def test_count_fields_does_not_count_continuations():
     assert count_fields(b"A: 1\r\n b\r\nB: 2\r\n") == 2
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_the_reader_gives_header_separator_and_rest_for_any_cut(size):
-    reader = HeaderReader()
-    for start in range(0, len(MESSAGE), size):
-        reader.feed(MESSAGE[start : start + size])
-    limits = bounds(MESSAGE)
-    assert (reader.header, reader.separator, reader.rest) == (
-        MESSAGE[: limits.end],
-        b"\r\n",
-        MESSAGE[limits.body :],
-    )
-
-
-def test_the_reader_takes_what_it_holds_at_the_end_of_the_stream():
-    reader = HeaderReader()
-    assert not reader.feed(b"A: b\r\nC: d")
-    reader.finish()
-    assert (reader.header, reader.separator, reader.rest) == (b"A: b\r\nC: d", b"", b"")
-
-
-def test_a_header_that_is_too_large_is_refused_with_552():
-    reader = HeaderReader(max_octets=100)
-    with pytest.raises(Permanent) as refused:
-        reader.feed(b"A: " + b"x" * 100)
-    assert (refused.value.reply.code, refused.value.reply.status) == (552, "5.3.4")
-
-
-def test_too_many_fields_are_refused_with_554():
-    reader = HeaderReader(max_fields=10)
-    with pytest.raises(Permanent) as refused:
-        reader.feed(b"A: b\r\n" * 11 + b"\r\n")
-    assert (refused.value.reply.code, refused.value.reply.status) == (554, "5.6.0")
-
-
-def test_a_megabyte_line_fed_by_the_octet_costs_linear_time():
-    reader = HeaderReader(max_octets=200_000)
-    for _ in range(200_000):
-        assert not reader.feed(b"x")
-    with pytest.raises(Permanent):
-        reader.feed(b"x")

@@ -1,0 +1,193 @@
+r"""Addresses in header fields: mailboxes, groups, comments and the obsolete forms people still send.
+
+The text is cut into tokens by one regular expression (comments by a counter, so that nesting costs no recursion), and a
+small machine puts mailboxes together. Each mailbox knows where its local part and domain stand in the octets, so that
+masquerading can replace a domain and touch nothing else. Encoded words are left as they are: they are never addresses.
+
+This module needs nothing but ``re``, so that short-lived commands can use it.
+
+Standards: RFC 5322 §3.4, §3.4.1, §4.4; RFC 6532 §3.2
+Trust: parses octets from anybody; linear time, at most ``limit`` mailboxes; what is no address is in ``bad``.
+"""
+
+import re
+from itertools import pairwise
+from typing import NamedTuple
+
+MAX_MAILBOXES = 10_000
+
+_TOKEN = re.compile(
+    r"""(?P<space>[ \t\r\n]++)
+    |(?P<quoted>"(?:[^"\\]|\\.)*+(?:"|\\?\Z))
+    |(?P<literal>\[(?:[^\[\]\\]|\\.)*+\])
+    |(?P<comment>\()
+    |(?P<special>[<>:;@,])
+    |(?P<atom>[^ \t\r\n()<>\[\]:;@\\,"]++)
+    |(?P<other>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT_STEP = re.compile(r"[()]|\\.", re.DOTALL)
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_SPACES = re.compile(r"[ \t\r\n]+")
+
+
+class Token(NamedTuple):
+    """A piece of the text: ``kind`` is a group name of the token expression (``special`` excepted: the character)."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+class Mailbox(NamedTuple):
+    """A mailbox. ``domain`` is as written, ``""`` for an unqualified name; the spans are octet offsets in the value."""
+
+    name: str
+    local: str
+    domain: str
+    group: str = ""
+    local_span: tuple[int, int] = (0, 0)
+    domain_span: tuple[int, int] = (0, 0)
+
+
+class AddressList(NamedTuple):
+    """What a value holds: its mailboxes in order, the texts that are none, and whether there were too many."""
+
+    mailboxes: tuple[Mailbox, ...]
+    bad: tuple[str, ...] = ()
+    overflow: bool = False
+
+
+def parse_list(value: bytes, limit: int = MAX_MAILBOXES) -> AddressList:
+    """Parse the value of To, Cc, From and their kin (folded or not)."""
+    # Latin-1 keeps one character an octet, so offsets are octets; texts become UTF-8 at the end.
+    text = value.decode("latin-1")
+    machine = _Machine(limit)
+    at = 0
+    while at < len(text) and not machine.overflow:
+        match = _TOKEN.match(text, at)
+        assert match is not None  # the last alternative takes anything
+        kind = match.lastgroup or "other"
+        end = _comment_end(text, at) if kind == "comment" else match.end()
+        if kind != "space":
+            machine.take(Token(match[0] if kind == "special" else kind, text[at:end], at, end))
+        at = end
+    machine.flush()
+    return AddressList(tuple(machine.mailboxes[:limit]), tuple(machine.bad[:limit]), machine.overflow)
+
+
+def _comment_end(text: str, start: int) -> int:
+    depth = 0
+    for match in _COMMENT_STEP.finditer(text, start):
+        depth += {"(": 1, ")": -1}.get(match[0], 0)
+        if depth == 0:
+            return match.end()
+    return len(text)
+
+
+class _Machine:
+    """Collects tokens until a separator says what they were."""
+
+    def __init__(self, limit: int) -> None:
+        self.mailboxes: list[Mailbox] = []
+        self.bad: list[str] = []
+        self._limit = limit
+        self._group = ""
+        self._in_group = False
+        self._words: list[Token] = []
+        self._angle: list[Token] | None = None
+        self._closed = False
+        self._comment = ""
+
+    @property
+    def overflow(self) -> bool:
+        return len(self.mailboxes) + len(self.bad) > self._limit
+
+    def take(self, token: Token) -> None:
+        if token.kind == "comment":
+            self._comment = self._comment or token.text[1:-1]
+        elif self._angle is not None and not self._closed:
+            self._in_angle(token)
+        elif token.kind == "<":
+            self._angle = []
+        elif token.kind == ",":
+            self.flush()
+        elif token.kind == ";" and self._in_group:
+            self.flush()
+            self._group, self._in_group = "", False
+        elif token.kind == ";":
+            self.flush()  # QUIRK: Outlook's separator outside a group
+        elif token.kind == ":" and self._opens_group():
+            self._group, self._in_group = _phrase(self._words), True
+            self._words, self._comment = [], ""
+        else:
+            self._words.append(token)
+
+    def _opens_group(self) -> bool:
+        return not self._in_group and self._angle is None and all(word.kind != "@" for word in self._words)
+
+    def _in_angle(self, token: Token) -> None:
+        assert self._angle is not None
+        if token.kind == ">":
+            self._closed = True
+        elif token.kind == ":":
+            self._angle = []  # a source route ends here: RFC 5322 §4.4 says to ignore it
+        else:
+            self._angle.append(token)
+
+    def flush(self) -> None:
+        words, angle, said = self._words, self._angle, self._comment
+        self._words, self._angle, self._closed, self._comment = [], None, False, ""
+        if angle is None:
+            self._add(words, _utf8(said).strip())
+        else:
+            self._add(angle, _phrase(words) or _utf8(said).strip())
+
+    def _add(self, tokens: list[Token], name: str) -> None:
+        if not tokens:
+            return
+        mailbox = _mailbox(tokens, name, self._group)
+        if mailbox is None:
+            self.bad.append(_utf8(" ".join(token.text for token in tokens[:20]))[:200])
+        else:
+            self.mailboxes.append(mailbox)
+
+
+def _mailbox(tokens: list[Token], name: str, group: str) -> Mailbox | None:
+    at = next((number for number in reversed(range(len(tokens))) if tokens[number].kind == "@"), len(tokens))
+    local, domain = tokens[:at], tokens[at + 1 :]
+    if not local or not _joined(local) or (at < len(tokens) and not (domain and _joined(domain))):
+        return None
+    end = local[-1].end
+    return Mailbox(
+        name,
+        _utf8("".join(map(_plain, local))),
+        _utf8("".join(token.text for token in domain)),
+        group,
+        (local[0].start, end),
+        (domain[0].start, domain[-1].end) if domain else (end, end),
+    )
+
+
+def _joined(tokens: list[Token]) -> bool:
+    """Whether these are words of one address: of kinds that may stand in it, two neighbours only across a dot."""
+    if any(token.kind not in {"atom", "quoted", "literal"} for token in tokens):
+        return False
+    pairs = pairwise(tokens)
+    return all(before.text.endswith(".") or after.text.startswith(".") for before, after in pairs)
+
+
+def _plain(token: Token) -> str:
+    if token.kind != "quoted":
+        return token.text
+    inside = token.text[1:].removesuffix('"')
+    return _QUOTED_PAIR.sub(r"\1", inside.replace("\r\n", ""))
+
+
+def _phrase(words: list[Token]) -> str:
+    return _utf8(_SPACES.sub(" ", " ".join(map(_plain, words)))).strip()
+
+
+def _utf8(text: str) -> str:
+    return text.encode("latin-1").decode("utf-8", "replace")
