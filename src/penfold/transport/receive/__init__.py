@@ -1,0 +1,1 @@
+"""Receiving: SMTP, submission and LMTP sessions."""

@@ -1,0 +1,459 @@
+"""One SMTP, submission or LMTP session: the protocol core's events become calls on an intake Transaction.
+
+A handler answers at once where the answer is known at once, and in a task of its own where it must wait (a slow table,
+the hash of a password, the disk). While an answer is owed the core says PAUSED, so a client that pipelines finds its
+replies in order without any bookkeeping here.
+
+Standards: RFC 5321 §3, §4; RFC 2033; RFC 6409; RFC 4954; RFC 3207
+Trust: everything the core reports is the client's; the link's addresses, credentials and TLS facts are the kernel's.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from typing import Any, ClassVar, Protocol
+
+from penfold.directory.authenticator import Authenticator
+from penfold.guard.base import Facts, Verdict
+from penfold.guard.relay import Networks
+from penfold.intake.transaction import Door, Rewrite, Transaction
+from penfold.model import Origin, Reply
+from penfold.model.ids import base32
+from penfold.model.soon import Soon
+from penfold.net.link import Closing, Link, Peer
+from penfold.net.tls import TlsFacts
+from penfold.protocols.base import Signal
+from penfold.protocols.smtp import events as ev
+from penfold.protocols.smtp import replies
+from penfold.protocols.smtp.server import Server
+from penfold.protocols.smtp.settings import ServerSettings
+from penfold.transport.receive.login import Login
+
+_XCLIENT_OK = Reply.of(220, "2.0.0", "Ready")
+_LOCAL_ERROR = Reply.of(451, "4.3.0", "Local error in processing")
+
+
+class SessionLog(Protocol):
+    """Hears how sessions begin and end, and what their protocol cores refused."""
+
+    def opened(self, session: "SmtpSession") -> None:
+        """Hear of a new session."""
+
+    def closed(self, session: "SmtpSession", reason: str) -> None:
+        """Hear of its end."""
+
+    def rejected(self, session: "SmtpSession", reply: Reply, line: bytes) -> None:
+        """Hear of a command the core refused by itself."""
+
+    def fault(self, session: "SmtpSession", error: BaseException) -> None:
+        """Hear of an error of ours."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a session amounted to, for its one log line."""
+
+    messages: int = 0
+    recipients: int = 0
+    refused: int = 0
+    octets: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reception:
+    """What all sessions of one listener share."""
+
+    door: Door
+    settings: ServerSettings
+    role: str
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
+    log: SessionLog
+    networks: Networks
+    trusted_xclient: Networks
+    tls: SSLContext | None = None
+    authenticator: Authenticator | None = None
+    rewrite: Rewrite | None = None
+    nonce: Callable[[], str] = field(default=lambda: "")
+    fake_key: bytes = b""
+    user_of: Callable[[int], str] | None = None  # uid of a Unix socket's peer -> login name
+
+
+class SmtpSession:
+    """A conversation with one client."""
+
+    __slots__ = (
+        "_accepted",
+        "_busy",
+        "_client",
+        "_connected",
+        "_login",
+        "_said",
+        "_transaction",
+        "core",
+        "counts",
+        "facts",
+        "link",
+        "name",
+        "reception",
+        "user",
+    )
+
+    def __init__(self, reception: Reception, name: str) -> None:
+        self.reception = reception
+        self.name = name
+        self.counts = Counts()
+        self.core: Server
+        self.link: Link
+        self.user = ""
+        self.facts: Facts
+        self._transaction: Transaction | None = None
+        self._login: Login | None = None
+        self._client = Peer("", 0)
+        self._said: dict[str, str] = {}
+        self._accepted = 0
+        self._busy = False
+        self._connected = False
+
+    # -- called by the link
+
+    def connected(self, link: Link) -> None:
+        """Greet, or refuse."""
+        reception = self.reception
+        self.link = link
+        self._client = link.peer
+        client = link.peer.ip
+        self.core = Server(
+            reception.settings,
+            clock=link.now,
+            xclient=client in reception.trusted_xclient,
+            tls=tls_words(link.tls),
+        )
+        if link.credentials is not None and reception.user_of is not None:
+            self.user = reception.user_of(link.credentials.uid)
+        self.facts = self._new_facts()
+        self._connected = True
+        reception.log.opened(self)
+        verdict = reception.door.guard.examine("connect", self.facts)
+        if isinstance(verdict, Awaitable):
+            reception.spawn(self._greet_later(verdict))
+        else:
+            self._greet(verdict)
+
+    def received(self, data: memoryview) -> None:
+        """Take octets and work on whatever they complete."""
+        self.core.receive_data(data)
+        if not self._busy:
+            self._pump()
+
+    def eof(self) -> None:
+        """The client sends no more."""
+        self.core.receive_eof()
+        if not self._busy:
+            self._pump()
+
+    def secured(self, facts: TlsFacts) -> None:
+        """The handshake is done: begin anew (RFC 3207 §4.2)."""
+        self.user = ""
+        self.core.tls_started(tls_words(facts))
+        self._pump()
+
+    def drained(self) -> None:
+        """The client reads again."""
+
+    def on_time(self, now: float) -> None:
+        """A time-out."""
+        self.core.on_time(now)
+        if not self._busy:
+            self._pump()
+
+    def closed(self, reason: Closing) -> None:
+        """The connection is gone."""
+        if self._transaction is not None and not self._busy:
+            self._transaction.abort()
+        if self._connected:
+            self.reception.log.closed(self, reason.value)
+
+    # -- the pump
+
+    def _pump(self) -> None:
+        """Hand events to their handlers until the core waits for the client or for an answer."""
+        core, link = self.core, self.link
+        handlers = self._HANDLERS
+        while not self._busy:
+            event = core.next_event()
+            if isinstance(event, Signal):
+                break
+            handlers[type(event)](self, event)
+        self._flush()
+        if not link.closing:
+            link.deadline(None if self._busy else core.deadline())
+
+    def _flush(self) -> None:
+        out = self.core.data_to_send()
+        if out:
+            self.link.write(out)
+
+    def _answer(self, reply: Soon[Reply], then: Callable[[Reply], None] | None = None) -> None:
+        """Answer the pending command, now or when the answer is there."""
+        if isinstance(reply, Awaitable):
+            self._busy = True
+            self.reception.spawn(self._answer_later(reply, then))
+            return
+        if then is not None:
+            then(reply)
+        self.core.answer(reply)
+        if reply.code >= 400:
+            self.counts.refused += 1
+
+    async def _answer_later(self, waiting: Awaitable[Reply], then: Callable[[Reply], None] | None) -> None:
+        # PERF: what came before in the same group of commands goes out while this one waits.
+        self._flush()
+        try:
+            reply = await waiting
+        except Exception as error:  # noqa: BLE001 - the session loop
+            self.reception.log.fault(self, error)
+            reply = _LOCAL_ERROR
+        self._busy = False
+        self._answer(reply, then)
+        self._pump()
+
+    # -- handlers
+
+    def _greet(self, verdict: Verdict) -> None:
+        if verdict.reply is not None:
+            self.counts.refused += 1
+        self.core.greet(verdict.reply)
+        self._pump()
+
+    async def _greet_later(self, waiting: Awaitable[Verdict]) -> None:
+        self._greet(await waiting)
+
+    def _on_hello(self, event: ev.Hello) -> None:
+        self._drop_transaction()
+        self.facts.origin = self._origin()
+        verdict = self.reception.door.guard.examine("hello", self.facts)
+        del event
+        if isinstance(verdict, Awaitable):
+            self._answer(_reply_of(verdict))
+        else:
+            self._answer(verdict.reply or replies.OK)
+
+    def _on_mail(self, event: ev.Mail) -> None:
+        reception = self.reception
+        self.facts = self._new_facts()
+        self._accepted = 0
+        self._transaction = reception.door.open(self.facts, reception.rewrite)
+        self._answer(
+            self._transaction.mail(
+                event.path,
+                size=event.size,
+                body_type=event.body,
+                smtputf8=event.smtputf8,
+                ret=event.ret,
+                envid=event.envid,
+            )
+        )
+
+    def _on_rcpt(self, event: ev.Rcpt) -> None:
+        transaction = self._transaction
+        if transaction is None:
+            self._answer(replies.NEED_MAIL)
+            return
+        self._answer(transaction.rcpt(event.path, notify=event.notify, orcpt=event.orcpt), self._count_recipient)
+
+    def _count_recipient(self, reply: Reply) -> None:
+        if reply.positive:
+            self._accepted += 1
+
+    def _on_data(self, event: ev.Data) -> None:
+        del event
+        transaction = self._transaction
+        refusal = replies.NEED_MAIL if transaction is None else transaction.data()
+        self._answer(refusal or replies.GO_AHEAD)
+
+    def _on_chunk(self, event: ev.Chunk) -> None:
+        if self._transaction is not None:
+            self._transaction.write(event.data)
+
+    def _on_message_end(self, event: ev.MessageEnd) -> None:
+        transaction = self._transaction
+        self._transaction = None
+        if event.failure is not None:
+            self.counts.refused += 1
+            if transaction is not None:
+                transaction.abort()
+            return
+        if transaction is None:
+            self._answer(replies.NEED_MAIL)
+            return
+        self.counts.octets += event.size
+        self._busy = True
+        self.reception.spawn(self._commit(transaction))
+
+    async def _commit(self, transaction: Transaction) -> None:
+        try:
+            reply = await transaction.commit()
+        except Exception as error:  # noqa: BLE001 - the session loop
+            self.reception.log.fault(self, error)
+            transaction.abort()
+            reply = _LOCAL_ERROR
+        self._busy = False
+        if reply.positive:
+            self.counts.messages += 1
+            self.counts.recipients += len(transaction.recipients)
+        else:
+            self.counts.refused += 1
+        if self.reception.settings.lmtp:
+            self.core.answer_each([reply] * self._accepted)
+        else:
+            self.core.answer(reply)
+        if not self.link.closing:
+            self._pump()
+
+    def _on_reset(self, event: ev.Reset) -> None:
+        del event
+        self._drop_transaction()
+
+    def _on_starttls(self, event: ev.StartTls) -> None:
+        del event
+        context = self.reception.tls
+        if context is None:
+            self._answer(replies.NOT_IMPLEMENTED)
+            return
+        self._drop_transaction()
+        self.core.answer(replies.READY_FOR_TLS)
+        self._flush()
+        self.link.start_tls(context)
+
+    def _on_auth(self, event: ev.Auth) -> None:
+        authenticator = self.reception.authenticator
+        if authenticator is None:
+            self._answer(replies.AUTH_UNAVAILABLE)
+            return
+        self._login = Login(
+            authenticator,
+            event.mechanism,
+            self._client.ip,
+            nonce=self.reception.nonce(),
+        )
+        self._step(event.initial)
+
+    def _on_auth_response(self, event: ev.AuthResponse) -> None:
+        if event.data is None:
+            self._login = None
+            return
+        self._step(event.data)
+
+    def _step(self, data: bytes | None) -> None:
+        login = self._login
+        if login is None:
+            self._answer(replies.AUTH_CANCELLED)
+            return
+        self._busy = True
+        self.reception.spawn(self._step_later(login, data))
+
+    async def _step_later(self, login: Login, data: bytes | None) -> None:
+        try:
+            answer = await login.step(data)
+        except Exception as error:  # noqa: BLE001 - the session loop
+            self.reception.log.fault(self, error)
+            answer = _LOCAL_ERROR
+        self._busy = False
+        if isinstance(answer, bytes):
+            self.core.auth_challenge(answer)
+        else:
+            self._login = None
+            if answer.positive:
+                self.user = login.user
+                self.core.authenticated(login.user)
+            else:
+                self.counts.refused += 1
+                self.core.answer(answer)
+        if not self.link.closing:
+            self._pump()
+
+    def _on_verify(self, event: ev.Verify) -> None:
+        del event
+        self._answer(replies.CANNOT_VERIFY)
+
+    def _on_expand(self, event: ev.Expand) -> None:
+        del event
+        self._answer(replies.NOT_IMPLEMENTED)
+
+    def _on_xclient(self, event: ev.XClient) -> None:
+        """Believe a trusted front about the client (Postfix's XCLIENT): the session begins anew as that client's."""
+        said = self._said = {**self._said, **event.attributes}
+        port = said.get("PORT", "")
+        self._client = Peer(said.get("ADDR", self._client.ip), int(port) if port.isdigit() else self._client.port)
+        self.user = said.get("LOGIN", self.user)
+        self._drop_transaction()
+        self.facts = self._new_facts()
+        verdict = self.reception.door.guard.examine("connect", self.facts)
+        self._answer(_reply_of(verdict) if isinstance(verdict, Awaitable) else verdict.reply or _XCLIENT_OK)
+
+    def _on_rejected(self, event: ev.Rejected) -> None:
+        self.counts.refused += 1
+        self.reception.log.rejected(self, event.reply, event.line)
+
+    def _on_quit(self, event: ev.Quit) -> None:
+        del event
+
+    def _on_closed(self, event: ev.Closed) -> None:
+        del event
+        self._drop_transaction()
+        self._flush()
+        self.link.close()
+
+    # -- our own
+
+    def _drop_transaction(self) -> None:
+        if self._transaction is not None:
+            self._transaction.abort()
+            self._transaction = None
+
+    def _origin(self) -> Origin:
+        core = self.core
+        helo = self._said.get("HELO") or core.helo
+        return Origin(core.protocol, self._client.ip, self._client.port, helo, self.user, self.name, core.tls)
+
+    def _new_facts(self) -> Facts:
+        reception = self.reception
+        return Facts(
+            role=reception.role,  # type: ignore[arg-type]
+            origin=self._origin(),
+            trusted=self._client.ip in reception.networks,
+        )
+
+    _HANDLERS: ClassVar[dict[type, Callable[["SmtpSession", Any], None]]] = {
+        ev.Hello: _on_hello,
+        ev.Mail: _on_mail,
+        ev.Rcpt: _on_rcpt,
+        ev.Data: _on_data,
+        ev.Chunk: _on_chunk,
+        ev.MessageEnd: _on_message_end,
+        ev.Reset: _on_reset,
+        ev.StartTls: _on_starttls,
+        ev.Auth: _on_auth,
+        ev.AuthResponse: _on_auth_response,
+        ev.Verify: _on_verify,
+        ev.Expand: _on_expand,
+        ev.XClient: _on_xclient,
+        ev.Rejected: _on_rejected,
+        ev.Quit: _on_quit,
+        ev.Closed: _on_closed,
+    }
+
+
+def tls_words(facts: TlsFacts | None) -> str:
+    """Name version and cipher, ``""`` in the clear."""
+    return "" if facts is None else f"{facts.version} {facts.cipher}"
+
+
+async def _reply_of(waiting: Awaitable[Verdict]) -> Reply:
+    verdict = await waiting
+    return verdict.reply or replies.OK
+
+
+def session_name(worker: str, number: int) -> str:
+    """Name a session for the log: the worker's letter and a number."""
+    return f"{worker}s{base32(number, 6)}"
