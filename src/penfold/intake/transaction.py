@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from penfold.guard.base import Facts, Guard, Verdict
-from penfold.intake.header import HeaderCollector
 from penfold.intake.resolve import Resolver
 from penfold.message.header import facts as header_facts
+from penfold.message.header_stream import HeaderReader
 from penfold.message.trace import received_field
 from penfold.model import Address, BodyType, Envelope, MailError, QueueId, Recipient, Reply
 from penfold.model.soon import Soon
@@ -95,11 +95,11 @@ class Transaction:
 
     __slots__ = (
         "_body",
-        "_collector",
         "_door",
         "_failure",
         "_hops",
         "_message_id",
+        "_reader",
         "_rewrite",
         "_seen",
         "arrived",
@@ -115,7 +115,7 @@ class Transaction:
         self._door = door
         self._rewrite = rewrite
         self._body: BodyWriter | None = None
-        self._collector: HeaderCollector | None = None
+        self._reader: HeaderReader | None = None
         self._failure: Reply | None = None
         self._hops = 0
         self._message_id = ""
@@ -209,7 +209,7 @@ class Transaction:
         except MailError as error:
             self._door.watcher.refused(self.facts, "data", error.reply, "queue")
             return error.reply
-        self._collector = HeaderCollector(self._door.limits.header)
+        self._reader = HeaderReader(self._door.limits.header)
         return None
 
     def write(self, chunk: bytes) -> None:
@@ -222,15 +222,14 @@ class Transaction:
             self._give_up(error.reply)
 
     def _take(self, chunk: bytes) -> None:
-        collector, body = self._collector, self._body
-        if collector is None or body is None:
+        reader, body = self._reader, self._body
+        if reader is None or body is None:
             return
-        if not collector.done:
-            parts = collector.feed(chunk)
-            if parts is None:
+        if not reader.done:
+            if not reader.feed(chunk):
                 return
-            self._take_header(parts[0])
-            chunk = parts[1]
+            self._take_header(reader.header)
+            chunk = reader.separator + reader.rest
         if body.size + len(chunk) > self._door.limits.size:
             self._give_up(TOO_LARGE)
             return
@@ -265,11 +264,11 @@ class Transaction:
 
     async def commit(self) -> Reply:
         """End the content: judge it, make it durable, answer."""
-        collector, body = self._collector, self._body
-        if collector is None or body is None:
+        reader, body = self._reader, self._body
+        if reader is None or body is None:
             return NO_RECIPIENT
-        if not collector.done and self._failure is None:
-            self._end_header(collector)
+        if not reader.done and self._failure is None:
+            self._end_header(reader)
         reply = self._failure or await self._examine_body(body)
         if reply is None:
             reply = await self._accept(body)
@@ -279,12 +278,13 @@ class Transaction:
         self._body = None
         return reply
 
-    def _end_header(self, collector: HeaderCollector) -> None:
+    def _end_header(self, reader: HeaderReader) -> None:
         try:
-            header, rest = collector.finish()
-            self._take_header(header)
-            if self._body is not None and rest:
-                self._body.write(rest)
+            reader.finish()
+            header = reader.header
+            self._take_header(header if header.endswith(b"\n") or not header else header + b"\r\n")
+            if self._body is not None:
+                self._body.write(reader.separator + reader.rest)
         except MailError as error:
             self._give_up(error.reply)
 
