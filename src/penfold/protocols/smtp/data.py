@@ -1,0 +1,102 @@
+r"""Scanners for message bodies: DATA with its dots, BDAT with its counts, and the policy for bare CR and LF.
+
+All work on whole chunks with ``find``, ``count`` and ``replace``; nothing is done line by line. Only ``CRLF.CRLF`` ends
+a message. Octets that may be the beginning of that mark stay in the caller's buffer until the next read, so a scanner
+has no carry of its own. The command line before DATA counts as the CRLF in front of the first line.
+
+Standards: RFC 5321 §4.5.2, §2.3.8; RFC 3030 §2
+Trust: the body is the client's; memory is bounded by what the caller lets into the buffer.
+"""
+
+import re
+
+from penfold.protocols.smtp.settings import BareEnds
+
+_END = b"\r\n.\r\n"
+_BEGINNINGS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
+_ANY_END = re.compile(rb"\r\n|\r|\n")
+
+
+def take(buffer: bytearray, count: int) -> bytes:
+    """Remove and return the first ``count`` octets."""
+    with memoryview(buffer) as view:
+        octets = bytes(view[:count])
+    del buffer[:count]
+    return octets
+
+
+class DotScanner:
+    """Reads a DATA body out of the buffer it shares with the command lines after it."""
+
+    __slots__ = ("_first", "done")
+
+    def __init__(self) -> None:
+        self.done = False
+        self._first = True
+
+    def feed(self, buffer: bytearray) -> bytes:
+        """Take what is certain to be body out of ``buffer``, unstuffed; ``done`` once the end mark was taken too."""
+        if self._first:
+            return self._feed_first(buffer)
+        end = buffer.find(_END)
+        if end >= 0:
+            chunk = take(buffer, end + 2)
+            del buffer[:3]
+            self.done = True
+        else:
+            chunk = take(buffer, len(buffer) - _undecided(buffer))
+        return chunk.replace(b"\r\n.", b"\r\n")
+
+    def _feed_first(self, buffer: bytearray) -> bytes:
+        self._first = False
+        buffer[:0] = b"\r\n"
+        chunk = self.feed(buffer)
+        if chunk:
+            return chunk[2:]
+        # Nothing but a possible beginning of the end mark: take the CRLF we lent back out.
+        self._first = True
+        del buffer[:2]
+        return b""
+
+
+def _undecided(buffer: bytearray) -> int:
+    for beginning in _BEGINNINGS:
+        if buffer.endswith(beginning):
+            return len(beginning)
+    return 0
+
+
+class LineEnds:
+    """Finds bare CR and LF in a body given in chunks and applies the policy for them.
+
+    ``dirty`` tells that one was seen. A CR at the end of a chunk is held back until its neighbour is known.
+    """
+
+    __slots__ = ("_convert", "_held", "dirty")
+
+    def __init__(self, policy: BareEnds) -> None:
+        self._convert = policy is BareEnds.CONVERT
+        self._held = False
+        self.dirty = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Check a chunk; returns it as it may be stored."""
+        if self._held:
+            chunk = b"\r" + chunk
+        self._held = chunk.endswith(b"\r")
+        if self._held:
+            chunk = chunk[:-1]
+        return self._judge(chunk)
+
+    def finish(self) -> bytes:
+        """Give what was held back at the end of the body."""
+        held, self._held = self._held, False
+        return self._judge(b"\r") if held else b""
+
+    def _judge(self, chunk: bytes) -> bytes:
+        # PERF: three counts cost about 2 µs on 4 KB where a regular expression that looks around costs ten times that.
+        pairs = chunk.count(b"\r\n")
+        if chunk.count(b"\n") == pairs and chunk.count(b"\r") == pairs:
+            return chunk
+        self.dirty = True
+        return _ANY_END.sub(b"\r\n", chunk) if self._convert else chunk
