@@ -1,0 +1,389 @@
+r"""The right-hand sides of aliases, ``:include:`` lists and ``.forward`` files, and the alias file as a whole.
+
+A right-hand side is a list of entries parted by commas, read as RFC 822 text: quotes hold spaces and commas together
+and vanish, parentheses are comments, ``Name <address>`` means the address. What the entry is shows in its first
+character: ``|command``, ``/file``, ``:include:/list``, ``\user`` (no further alias or ``.forward``), ``error:text`` and
+``:fail: text`` (to the end of the value), ``:defer: text``, ``:blackhole:``; everything else is an address.
+
+In an alias file ``name: value`` begins in the first column, a line that begins with white space continues the one
+before, and so does a line after a backslash at the end; ``#`` begins a comment line.
+
+Tables hold entries in a canonical text (``entry_text``, ``parse_entry``): decided once, unquoted, unambiguous.
+
+SECURITY: programs and files are not addresses. As a recipient they live in domains no address can have (``|``, ``/``,
+``:include:``; ``parse_address`` refuses them), so that no text from a network can ever name one.
+
+Standards: RFC 5322 §3.4 (comments, angle brackets, quoted strings)
+Trust: administrators' files, and users' own ``.forward`` and ``:include:`` files, which may hold anything.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from penfold.model import Address, AddressError, ConfigError, Reply, parse_address
+from penfold.routing.status import parse_error
+
+PROGRAM_DOMAIN = "|"
+FILE_DOMAIN = "/"
+INCLUDE_DOMAIN = ":include:"
+TARGET_DOMAINS = frozenset({PROGRAM_DOMAIN, FILE_DOMAIN, INCLUDE_DOMAIN})
+
+MAX_VALUE = 1 << 20  # octets of one right-hand side
+MAX_ENTRIES = 20_000
+
+
+class AliasError(ValueError):
+    """The text is no right-hand side; the message says why. ``hint`` says what to write instead."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(problem)
+        self.hint = hint
+
+
+class To(msgspec.Struct, frozen=True, array_like=True):
+    r"""An address, perhaps unqualified; ``final`` for ``\user``: no further alias and no ``.forward``."""
+
+    address: Address
+    final: bool = False
+
+
+class Program(msgspec.Struct, frozen=True, array_like=True):
+    """A command line."""
+
+    command: str
+
+
+class File(msgspec.Struct, frozen=True, array_like=True):
+    """A file (or, with a slash at the end, a Maildir) to append to."""
+
+    path: str
+
+
+class Include(msgspec.Struct, frozen=True, array_like=True):
+    """A list of further entries in a file."""
+
+    path: str
+
+
+class Fail(msgspec.Struct, frozen=True, array_like=True):
+    """The address is refused with this reply, 5yz or 4yz."""
+
+    reply: Reply
+
+
+class Discard(msgspec.Struct, frozen=True, array_like=True):
+    """The mail is thrown away."""
+
+
+Entry = To | Program | File | Include | Fail | Discard
+
+
+def target_address(entry: Program | File | Include) -> Address:
+    """Write a program, file or list as the address of a recipient, in a domain that no parsed address can have."""
+    match entry:
+        case Program(command):
+            return Address(command, PROGRAM_DOMAIN)
+        case File(path):
+            return Address(path, FILE_DOMAIN)
+        case Include(path):
+            return Address(path, INCLUDE_DOMAIN)
+
+
+def entry_text(entry: Entry) -> str:
+    """Write an entry in the canonical text of tables."""
+    match entry:
+        case To(address, final):
+            return ("\\" if final else "") + address_text(address)
+        case Program(command):
+            return "|" + command
+        case File(path):
+            return path
+        case Include(path):
+            return ":include:" + path
+        case Fail(reply):
+            return f"error:{reply.status}:{reply.code} {reply.text}"
+        case Discard():
+            return ":blackhole:"
+
+
+def address_text(address: Address) -> str:
+    """Write an address so that ``parse_entry`` reads an address again, whatever its local part begins with."""
+    text = str(address)
+    if text[0] in "|/" and address.domain:
+        quoted = address.local.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{quoted}"@{address.domain}'
+    return text
+
+
+def parse_entry(text: str) -> Entry:
+    """Read one entry in the canonical text. Raises AliasError."""
+    first = text[:1]
+    if first == '"':
+        return To(_address(text))
+    return _marked(text) or To(_address(text))
+
+
+def _marked(text: str) -> Entry | None:
+    """Read an entry that its first character marks as something else than an address."""
+    for mark, read in _MARKS:
+        if text[: len(mark)].lower() == mark:
+            return read(text[len(mark) :])
+    return None
+
+
+def _program(rest: str) -> Entry:
+    command = rest.strip()
+    if not command or "\0" in command or "\n" in command:
+        raise AliasError("the command after | is empty or holds a line end", 'write "|/path/program arguments"')
+    return Program(command)
+
+
+def _file(rest: str) -> Entry:
+    if "\0" in rest or "\n" in rest:
+        raise AliasError("the file name holds a NUL or a line end")
+    return File("/" + rest)
+
+
+def _include(rest: str) -> Entry:
+    path = rest.strip()
+    if not path.startswith("/") or "\0" in path or "\n" in path:
+        raise AliasError("a list must be named by its full path", "write :include:/path/of/the/list")
+    return Include(path)
+
+
+def _final(rest: str) -> Entry:
+    return To(_address(rest), final=True)
+
+
+def _fail(rest: str) -> Entry:
+    return Fail(parse_error(rest.strip(), default=Reply.of(550, "5.1.1", "No such user here")))
+
+
+def _defer(rest: str) -> Entry:
+    return Fail(parse_error(rest.strip(), default=Reply.of(451, "4.3.0", "Not available at the moment")))
+
+
+_MARKS: tuple[tuple[str, Callable[[str], Entry]], ...] = (
+    ("|", _program),
+    ("/", _file),
+    (":include:", _include),
+    ("\\", _final),
+    ("error:", lambda rest: Fail(parse_error(rest))),
+    (":fail:", _fail),
+    (":defer:", _defer),
+    (":blackhole:", lambda _rest: Discard()),
+)
+_TO_THE_END = re.compile(r"\s*(?:error|:fail|:defer):", re.IGNORECASE)
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except AddressError as error:
+        hint = "separate addresses by commas" if " " in text.strip() else 'quote unusual names: "two words"@example.org'
+        raise AliasError(f"{text[:80]!r} is no address: {error}", hint) from None
+
+
+def parse_rhs(text: str) -> tuple[Entry, ...]:
+    """Read a right-hand side: any number of entries, in order. Raises AliasError."""
+    if len(text) > MAX_VALUE:
+        raise AliasError(
+            f"the value is longer than {MAX_VALUE} characters", "put the list into a file and :include: it"
+        )
+    if _TO_THE_END.match(text):
+        return (_marked(text.strip()) or Discard(),)
+    entries = tuple(_classify(item) for item in _items(text))
+    if len(entries) > MAX_ENTRIES:
+        raise AliasError(f"more than {MAX_ENTRIES} entries", "divide the list")
+    return entries
+
+
+class _Item(msgspec.Struct):
+    """One entry in the making: ``pieces`` of text, each with whether it stood in quotes."""
+
+    pieces: list[tuple[str, bool]]
+
+    def text(self) -> str:
+        return "".join(piece for piece, _ in self.pieces)
+
+
+_PIECE = re.compile(
+    r"""
+      "(?P<quoted>(?:[^"\\]|\\.)*)"
+    | (?P<space>\s+)
+    | (?P<pair>\\.)
+    | (?P<special>[,()<>"\\])
+    | (?P<plain>[^\s,()<>"\\]+)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_UNQUOTE = re.compile(r"\\(.)", re.DOTALL)
+
+
+def _items(text: str) -> Iterator[_Item]:
+    item = _Item([])
+    at = 0
+    while at < len(text):
+        found = _PIECE.match(text, at)
+        if found is None:  # pragma: no cover - the alternatives of the pattern cover every character
+            raise AliasError("unreadable text")
+        at = found.end()
+        kind = found.lastgroup
+        if kind == "special" and found[0] == "(":
+            at = _skip_comment(text, at)
+        elif kind == "special" and found[0] == ",":
+            if _trimmed(item.pieces):
+                yield item
+            item = _Item([])
+        else:
+            _take(item, kind or "", found)
+    if _trimmed(item.pieces):
+        yield item
+
+
+def _take(item: _Item, kind: str, found: re.Match[str]) -> None:
+    match kind:
+        case "quoted":
+            item.pieces.append((_UNQUOTE.sub(r"\1", found["quoted"]), True))
+        case "space":
+            item.pieces.append((" ", False))
+        case "special" if found[0] in ')"\\':
+            raise AliasError(f"{found[0]} without its partner", "put the whole entry in quotes")
+        case _:
+            item.pieces.append((found[0], False))
+
+
+def _skip_comment(text: str, at: int) -> int:
+    depth = 1
+    for found in re.finditer(r"\\.|[()]", text[at:], re.DOTALL):
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if not depth:
+            return at + found.end()
+    raise AliasError("( without its partner", "close the comment with )")
+
+
+def _trimmed(pieces: list[tuple[str, bool]]) -> bool:
+    while pieces and pieces[0] == (" ", False):
+        del pieces[0]
+    while pieces and pieces[-1] == (" ", False):
+        del pieces[-1]
+    return bool(pieces)
+
+
+def _classify(item: _Item) -> Entry:
+    first, quoted = item.pieces[0]
+    text = item.text()
+    if first.startswith("|") and not quoted:
+        return _program(text[1:])
+    pieces = _inside_brackets(item.pieces)
+    addressed = any("@" in piece and not in_quotes for piece, in_quotes in pieces)
+    if not addressed or first[:1] in {":", "\\"}:
+        marked = _marked("".join(piece for piece, _ in pieces))
+        if marked is not None:
+            return marked
+    return To(_address(_spelled(pieces)))
+
+
+def _inside_brackets(pieces: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    """Give what stands in angle brackets, or everything where there are none."""
+    opens = [at for at, piece in enumerate(pieces) if piece == ("<", False)]
+    closes = [at for at, piece in enumerate(pieces) if piece == (">", False)]
+    if not opens and not closes:
+        return pieces
+    if len(opens) != 1 or len(closes) != 1 or closes[0] <= opens[0] + 1:
+        raise AliasError("angle brackets that do not hold one address", "write Name <user@example.org>")
+    inside = pieces[opens[0] + 1 : closes[0]]
+    if not _trimmed(inside):
+        raise AliasError("empty angle brackets", "write Name <user@example.org>")
+    return inside
+
+
+def _spelled(pieces: list[tuple[str, bool]]) -> str:
+    """Spell pieces as an SMTP mailbox, quoting the local part where any of it was quoted."""
+    plain = "".join(piece for piece, _ in pieces)
+    if not any(quoted for _, quoted in pieces):
+        return re.sub(r"\s*([@.])\s*", r"\1", plain)
+    last_quote = max(at for at, (_, quoted) in enumerate(pieces) if quoted)
+    rest = "".join(piece for piece, _ in pieces[last_quote + 1 :]).replace(" ", "")
+    more, at_sign, domain = rest.rpartition("@")
+    if not at_sign:
+        more, domain = rest, ""
+    local = "".join(piece for piece, _ in pieces[: last_quote + 1]) + more
+    escaped = local.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"{at_sign}{domain}'
+
+
+class AliasLine(msgspec.Struct, frozen=True, array_like=True):
+    """One alias: its name in lower case, its entries, the line it begins at."""
+
+    name: str
+    entries: tuple[Entry, ...]
+    line: int
+
+
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Join continuation lines; gives (line number, text), without comments and empty lines.
+
+    A line that begins with white space continues the one before it, even across comments; a backslash at the end of a
+    line joins the next one to it.
+    """
+    start, parts = 0, list[str]()
+    joined = False
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = raw.rstrip("\r")
+        bare = line.strip()
+        if not joined and (not bare or bare.startswith("#")):
+            continue
+        if parts and not joined and not line[0].isspace():
+            yield start, "".join(parts)
+            parts = []
+        if not parts:
+            start = number
+        joined = line.endswith("\\") and not line.endswith("\\\\")
+        parts.append(line[:-1] if joined else line)
+    if parts:
+        yield start, "".join(parts)
+
+
+_NAME = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s:"#]+))\s*:')
+
+
+def parse_aliases(text: str, file: str = "aliases") -> Iterator[AliasLine]:
+    """Read an alias file. Raises ConfigError with file, line and a hint at the first line that cannot be read."""
+    for number, line in logical_lines(text):
+        if line[0].isspace():
+            raise ConfigError(
+                "a line that begins with white space continues nothing",
+                file=file,
+                line=number,
+                hint="begin it with name:",
+            )
+        found = _NAME.match(line)
+        if found is None:
+            raise ConfigError("no alias name", file=file, line=number, hint="write name: value, value")
+        name = _UNQUOTE.sub(r"\1", found["quoted"]) if found["quoted"] is not None else found["plain"]
+        yield AliasLine(_alias_name(name, file, number), _alias_value(line[found.end() :], file, number), number)
+
+
+def _alias_name(name: str, file: str, number: int) -> str:
+    name = name.lower().removeprefix("\\")
+    if not name or "@" in name:
+        raise ConfigError(
+            f"{name[:80]!r} is no local name",
+            file=file,
+            line=number,
+            hint="addresses with a domain belong into the virtual table",
+        )
+    return name
+
+
+def _alias_value(value: str, file: str, number: int) -> tuple[Entry, ...]:
+    try:
+        entries = parse_rhs(value)
+    except AliasError as error:
+        raise ConfigError(str(error), file=file, line=number, hint=error.hint) from None
+    if not entries:
+        raise ConfigError("the alias has no value", file=file, line=number, hint="write /dev/null to throw mail away")
+    return entries
