@@ -1,0 +1,26 @@
+"""Writing the pickup format."""
+
+from collections.abc import Iterable
+
+MAGIC = b"PENFOLD PICKUP 1\n"
+END = b"0\n"
+
+# What a field may be, and how often: sender (-f), full-name (-F), recipient (arguments), from-header (-t), notify (-N),
+# ret (-R), envid (-V), body (-B), dots-removed: for people reading a file only.
+FIELDS = frozenset({"sender", "full-name", "recipient", "from-header", "notify", "ret", "envid", "body"})
+
+
+def head(fields: Iterable[tuple[str, str]]) -> bytes:
+    """Write the head. Raises ValueError for a field that is unknown or holds a control character."""
+    lines = [MAGIC]
+    for name, value in fields:
+        if name not in FIELDS or any(ord(letter) < 32 for letter in value):
+            raise ValueError(f"bad {name}: {value!r}")
+        lines.append(f"{name} {value}\n".encode("utf-8", "surrogateescape"))
+    lines.append(b"\n")
+    return b"".join(lines)
+
+
+def chunk(octets: bytes) -> bytes:
+    """Write a piece of the message; an empty one writes nothing, because ``0`` is the end."""
+    return b"%d\n%s" % (len(octets), octets) if octets else b""
