@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from penfold.directory.resolver import Resolver
 from penfold.guard.base import Facts, Guard, Verdict
-from penfold.intake.resolve import Resolver
 from penfold.message.header import facts as header_facts
 from penfold.message.header_stream import HeaderReader
 from penfold.message.trace import received_field

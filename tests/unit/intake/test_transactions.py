@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from penfold.directory.answers import Tables
+from penfold.directory.resolver import Resolver
 from penfold.guard.base import Facts, Guard, Verdict
 from penfold.guard.relay import RelayRule
-from penfold.intake.resolve import Resolver
 from penfold.intake.transaction import Door, Limits
 from penfold.model import Address, Origin, Permanent, QueueId, Recipient, Reply, Route, Transient
 from penfold.routing.base import Decision, Deliver, Found, Lookup, Missing, Need, NotNow, Refuse
@@ -98,7 +99,7 @@ class Watch:
 def door(queue=None, users=None, checks=(), **limits):
     return Door(
         queue=queue or KeptQueue(),
-        resolver=Resolver(OneTableRouter(), {"accounts": users or Users("alice", "bob")}),
+        resolver=Resolver(OneTableRouter(), Tables({"accounts": users or Users("alice", "bob")})),
         guard=Guard([RelayRule(), *checks]),
         hostname="mx.example.test",
         limits=Limits(**limits),
