@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from penfold.directory.resolver import Resolver
+from penfold.directory.routing import Routing
 from penfold.guard.base import Facts, Guard, Verdict
 from penfold.message.header import facts as header_facts
 from penfold.message.header_stream import HeaderReader
@@ -59,7 +59,7 @@ class Door:
         self,
         *,
         queue: Queue,
-        resolver: Resolver,
+        routing: Routing,
         guard: Guard,
         hostname: str,
         limits: Limits,
@@ -67,7 +67,7 @@ class Door:
         watcher: Watcher,
     ) -> None:
         self.queue = queue
-        self.resolver = resolver
+        self.routing = routing
         self.guard = guard
         self.hostname = hostname
         self.limits = limits
@@ -157,7 +157,7 @@ class Transaction:
             return TOO_MANY_RECIPIENTS
         recipient = Recipient(address, None, int(notify), orcpt)
         question = Question(recipient, self.facts.reverse_path, "rcpt", self.facts.origin.user)
-        decision = self._door.resolver.resolve(question)
+        decision = self._door.routing.resolve(question)
         if isinstance(decision, Awaitable):
             return self._rcpt_later(recipient, decision)
         return self._admit(recipient, decision)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from penfold.directory.answers import Tables
-from penfold.directory.resolver import Resolver
+from penfold.directory.routing import Routing
 from penfold.guard.base import Facts, Guard, Verdict
 from penfold.guard.relay import RelayRule
 from penfold.intake.transaction import Door, Limits
@@ -99,7 +99,7 @@ class Watch:
 def door(queue=None, users=None, checks=(), **limits):
     return Door(
         queue=queue or KeptQueue(),
-        resolver=Resolver(OneTableRouter(), Tables({"accounts": users or Users("alice", "bob")})),
+        routing=Routing(OneTableRouter(), Tables({"accounts": users or Users("alice", "bob")})),
         guard=Guard([RelayRule(), *checks]),
         hostname="mx.example.test",
         limits=Limits(**limits),

@@ -5,7 +5,7 @@ from penfold.model.soon import Soon
 from penfold.routing.base import Decision, Question, Router
 
 
-class Resolver:
+class Routing:
     """Answers routing questions for one generation of the configuration."""
 
     def __init__(self, router: Router, tables: Tables) -> None:
