@@ -46,7 +46,8 @@ class Queue(Protocol):
 class Pending(msgspec.Struct, frozen=True, array_like=True):
     """A recipient that waits: its number, attempts so far, the last reply it got, whether the sender was warned.
 
-    ``route`` is an operator's order where to send it, over all routing.
+    ``route`` is an operator's order where to send it, over all routing; an empty ``user`` in it stands for the
+    recipient's address. ``due`` is when it became due (POSIX seconds).
     """
 
     number: int
@@ -56,6 +57,7 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
     remote: str = ""
     warned: bool = False
     route: Route | None = None
+    due: float = 0.0
 
 
 class Claim(msgspec.Struct, frozen=True, array_like=True):
@@ -108,7 +110,11 @@ class Custody(Protocol):
         """
 
     async def settle(self, updates: Sequence[Update]) -> None:
-        """Record what became of claimed recipients; idempotent. Returns when recorded (durability may follow)."""
+        """Record what became of claimed recipients; idempotent. Durability follows within 50 ms, or after ``flush``.
+
+        An update for a recipient that is not claimed is ignored. The new recipients of a Replace are ready at once;
+        those whose address is a recipient of the message already, waiting or served, are dropped.
+        """
 
     def abandon(self, claims: Sequence[Claim]) -> None:
         """Give claimed recipients back untouched (shutdown, a mailer that died): they are due again at once."""
@@ -119,8 +125,11 @@ class Custody(Protocol):
         Mail that waits for a closed lane does not count, as in ``claim``.
         """
 
+    async def flush(self) -> None:
+        """Make everything settled so far durable: before a shutdown."""
+
     def depth(self) -> dict[str, int]:
-        """Count recipients ``ready`` (fresh or due), ``active`` (claimed), ``deferred``, ``held``; and ``messages``."""
+        """Count recipients ``ready`` (fresh), ``active`` (claimed), ``deferred``, ``held``; and ``messages``."""
 
 
 class Body(Protocol):
