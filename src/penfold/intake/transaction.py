@@ -8,12 +8,12 @@ Trust: paths, parameters and content are the client's; ``Facts.origin`` is ours.
 Durability: when ``commit`` answers 250 the message is durable in the queue; any other answer: it is not there.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from penfold.directory.routing import Routing
-from penfold.guard.base import Facts, Guard, Verdict
+from penfold.guard.base import PASS, Facts, Guard, Verdict
 from penfold.message.header import facts as header_facts
 from penfold.message.header_stream import HeaderReader
 from penfold.message.trace import received_field
@@ -78,7 +78,7 @@ class Door:
         """Open a transaction; ``rewrite`` completes the header block of a submitted message."""
         return Transaction(self, facts, rewrite)
 
-    async def submit(self, envelope: Envelope, recipients: Sequence[Recipient], chunks: Sequence[bytes]) -> QueueId:
+    async def submit(self, envelope: Envelope, recipients: Sequence[Recipient], chunks: Iterable[bytes]) -> QueueId:
         """Take a message of our own making (a DSN) into the queue; durable on return. Raises MailError."""
         body = self.queue.begin()
         try:
@@ -171,6 +171,9 @@ class Transaction:
         facts.recipient, facts.decision = recipient.address, decision
         result = decision.result
         if isinstance(result, Refuse):
+            if facts.role == "local":
+                # A program has gone when we know: its sender hears by a bounce, as with every sendmail.
+                return self._add(recipient, PASS)
             self._door.watcher.refused(facts, "rcpt", result.reply, "routing")
             return result.reply
         verdict = self._door.guard.examine("rcpt", facts)
