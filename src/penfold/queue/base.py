@@ -119,10 +119,10 @@ class Custody(Protocol):
     def abandon(self, claims: Sequence[Claim]) -> None:
         """Give claimed recipients back untouched (shutdown, a mailer that died): they are due again at once."""
 
-    async def wait(self, now: float, closed: Collection[str] = ()) -> None:
+    async def wait(self, now: float) -> None:
         """Return when there may be something to claim: new mail, a due time reached, an operator's order.
 
-        Mail that waits for a closed lane does not count, as in ``claim``.
+        What the last claim saw and left (a closed lane) does not count.
         """
 
     async def flush(self) -> None:

@@ -209,6 +209,15 @@ class Bounced(Event, frozen=True, kw_only=True, tag="bounced"):
     remote: str = ""
 
 
+class HostDown(Event, frozen=True, kw_only=True, tag="host-down"):
+    """A destination did not answer and is left alone until ``until``; ``waiting`` recipients are put off with it."""
+
+    lane: str
+    reply: str
+    until: float
+    waiting: int = 0
+
+
 class Finished(Event, frozen=True, kw_only=True, tag="finished"):
     """Every recipient is settled; the message left the queue."""
 
@@ -270,6 +279,7 @@ AnyEvent = (
     | Deferred
     | Warned
     | Bounced
+    | HostDown
     | Finished
     | Operator
     | Reloaded

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from penfold.directory.answers import Tables
 from penfold.model import Address
 from penfold.queue.base import Bodies, Custody
-from penfold.routing.base import Router, SlowTable, Table
+from penfold.routing.base import Router
+from penfold.telemetry.events import Recorder
 from penfold.transport.dispatch.bounce import Bouncer, Report, Submit
 from penfold.transport.dispatch.calendar import Calendar
 from penfold.transport.dispatch.dispatcher import MAX_HOPS, WINDOW, Dispatcher
-from penfold.transport.dispatch.events import Events
 from penfold.transport.dispatch.lanes import POLICIES, BackOff, LanePolicy, Lanes
 from penfold.transport.dispatch.ledger import Ledger
 from penfold.transport.dispatch.router import Routing
@@ -41,12 +42,12 @@ def assemble(
     custody: Custody,
     bodies: Bodies,
     router: Router,
-    tables: Mapping[str, Table | SlowTable],
+    tables: Tables,
     mailers: Mapping[str, Mailer],
     *,
     report: Report,
     submit: Submit,
-    events: Events,
+    recorder: Recorder,
     clock: Callable[[], float],
     random: Callable[[], float],
     settings: Settings | None = None,
@@ -57,7 +58,7 @@ def assemble(
     bouncer = Bouncer(report, submit, bodies, unasked=chosen.return_unasked, asked=chosen.return_asked)
 
     def ledger(released: Callable[[int], None]) -> Ledger:
-        return Ledger(custody, judge, bouncer, events=events, clock=clock, random=random, released=released)
+        return Ledger(custody, judge, bouncer, recorder=recorder, clock=clock, random=random, released=released)
 
     return Dispatcher(
         custody,
@@ -65,7 +66,7 @@ def assemble(
         mailers,
         Lanes(chosen.lanes, chosen.back_off),
         ledger=ledger,
-        events=events,
+        recorder=recorder,
         clock=clock,
         random=random,
         postmaster=chosen.postmaster,

@@ -59,8 +59,8 @@ class Submit(Protocol):
 
     def __call__(
         self, envelope: Envelope, recipients: Sequence[Recipient], chunks: Iterable[bytes], /
-    ) -> Awaitable[object]:
-        """Hand in a message."""
+    ) -> Awaitable[QueueId]:
+        """Hand in a message; gives its queue id."""
 
 
 class Bouncer:
@@ -84,13 +84,16 @@ class Bouncer:
             groups.setdefault(key, []).append(notice)
         return list(groups.values())
 
-    async def send(self, notices: Sequence[Notice], now: float) -> None:
-        """Compose and hand in one DSN for notices that ``share`` put together. Raises MailError or OSError."""
+    async def send(self, notices: Sequence[Notice], now: float) -> str:
+        """Compose and hand in one DSN for notices that ``share`` put together; returns its queue id.
+
+        Raises MailError or OSError.
+        """
         notification = self.compose(notices, now)
         body = self._open(notices[0].result.body)
         envelope = self._envelope(notification, body)
         recipient = Recipient(notification.to, notify=int(Notify.NEVER))
-        await self._submit(envelope, (recipient,), self._report(notification, body))
+        return await self._submit(envelope, (recipient,), self._report(notification, body))
 
     def compose(self, notices: Sequence[Notice], now: float) -> Notification:
         """Say what the DSN is to tell."""

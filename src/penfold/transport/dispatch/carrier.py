@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from penfold.model import Deferred, Outcome, QueueId, Reply, Settlement
 from penfold.queue.base import Claim
-from penfold.transport.dispatch.events import Events, HostDown, Trouble
+from penfold.telemetry import events
 from penfold.transport.dispatch.lanes import Lane, Lanes
 from penfold.transport.dispatch.parcel import Parcel, Result, result
 from penfold.transport.mailers.base import Mailer
@@ -42,7 +42,7 @@ class Carrier:
         mailers: Mapping[str, Mailer],
         lanes: Lanes,
         *,
-        events: Events,
+        recorder: events.Recorder,
         clock: Callable[[], float],
         random: Callable[[], float],
         done: Callable[[Result], None],
@@ -50,7 +50,7 @@ class Carrier:
     ) -> None:
         self._mailers = mailers
         self._lanes = lanes
-        self._events = events
+        self._events = recorder
         self._clock = clock
         self._random = random
         self._done = done
@@ -113,7 +113,8 @@ class Carrier:
             async for settlement in mailer.deliver([parcel.job for parcel in parcels]):
                 self._settled(call, settlement)
         except Exception:  # noqa: BLE001  the job loop: one mailer must not stop the queue
-            self._events(Trouble(self._clock(), f"mailer {mailer.name}", traceback.format_exc(limit=-8)))
+            detail = traceback.format_exc(limit=-8)
+            self._events.record(events.Trouble(at=self._clock(), where=f"mailer {mailer.name}", detail=detail))
             return False
         return True
 
@@ -148,5 +149,9 @@ class Carrier:
         doomed = self._lanes.missed(lane, outcome.reply, now, self._random())
         if lane.failures > before:
             waiting = sum(parcel.left for parcel in doomed)
-            self._events(HostDown(now, lane.name, outcome.reply, lane.dead_until, waiting))
+            self._events.record(
+                events.HostDown(
+                    at=now, lane=lane.name, reply=str(outcome.reply), until=lane.dead_until, waiting=waiting
+                )
+            )
         self.defer_dead(lane, doomed, now)

@@ -16,16 +16,18 @@ import contextlib
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from penfold.directory.answers import RecordedAnswers
 from penfold.model import Address, Deferred, Expanded, Failed, Outcome, Recipient, Reply, Route
 from penfold.queue.base import Claim, Custody, Pending
 from penfold.routing.base import Decision, Deliver, Expand, Question
+from penfold.telemetry import events
 from penfold.transport.dispatch.batch import Placed, parcels
 from penfold.transport.dispatch.carrier import BROKEN, Carrier
-from penfold.transport.dispatch.events import Events, Routed, Trouble
 from penfold.transport.dispatch.lanes import Lanes
 from penfold.transport.dispatch.ledger import Ledger
 from penfold.transport.dispatch.parcel import Parcel, Result
-from penfold.transport.dispatch.router import Known, Routing, rescue_postmaster
+from penfold.transport.dispatch.record import ordered, routed
+from penfold.transport.dispatch.router import Routing, rescue_postmaster
 from penfold.transport.mailers.base import Mailer
 
 MAX_HOPS = 100  # RFC 5321 §6.3
@@ -50,7 +52,7 @@ class Dispatcher:
         lanes: Lanes,
         *,
         ledger: Callable[[Callable[[int], None]], Ledger],
-        events: Events,
+        recorder: events.Recorder,
         clock: Callable[[], float],
         random: Callable[[], float],
         postmaster: Address | None = None,
@@ -62,7 +64,7 @@ class Dispatcher:
         self._routing = routing
         self._mailers = mailers
         self._lanes = lanes
-        self._events = events
+        self._events = recorder
         self._clock = clock
         self._postmaster = postmaster
         self._window = window
@@ -71,7 +73,7 @@ class Dispatcher:
         self._carrier = Carrier(
             mailers,
             lanes,
-            events=events,
+            recorder=recorder,
             clock=clock,
             random=random,
             done=self._ledger.add,
@@ -81,7 +83,6 @@ class Dispatcher:
         self._kick = asyncio.Event()
         self._grace: float | None = None
         self._arrival: asyncio.Task[None] | None = None
-        self._arrival_closed: frozenset[str] = frozenset()
         self._fruitless = 0
         self._asking: dict[asyncio.Task[None], Claim] = {}
 
@@ -109,6 +110,10 @@ class Dispatcher:
         """Claim no more; deliveries under way get ``grace`` seconds."""
         self._grace = grace
         self._wake()
+
+    def adopt(self, routing: Routing) -> None:
+        """Route by a new generation of the configuration from now on."""
+        self._routing = routing
 
     def _wake(self) -> None:
         self._kick.set()
@@ -155,18 +160,13 @@ class Dispatcher:
             timer.cancel()
 
     def _expect(self) -> None:
-        closed = frozenset(self._lanes.closed)
-        if self._arrival is not None:
-            if closed == self._arrival_closed:
-                return
-            self._arrival.cancel()
-        self._arrival_closed = closed
-        self._arrival = asyncio.ensure_future(self._await_mail(closed))
-        self._arrival.add_done_callback(lambda _: self._wake())
+        if self._arrival is None:
+            self._arrival = asyncio.ensure_future(self._await_mail())
+            self._arrival.add_done_callback(lambda _: self._wake())
 
-    async def _await_mail(self, closed: frozenset[str]) -> None:
+    async def _await_mail(self) -> None:
         try:
-            await self._custody.wait(self._clock(), closed)
+            await self._custody.wait(self._clock())
         except Exception:  # noqa: BLE001  the job loop: a queue that cannot answer now will be asked again
             self._trouble("waiting for mail")
             await asyncio.sleep(CLAIM_RETRY)
@@ -175,16 +175,16 @@ class Dispatcher:
         if not claims:
             return
         self._fruitless = 0
-        known: Known = {}
+        answers = self._routing.answers()
         now = self._clock()
         for claim in claims:
             self._active += len(claim.pending)
             if claim.envelope.hops > self._max_hops:
                 self._place(claim, [(pending, _TOO_MANY_HOPS) for pending in claim.pending], now)
             else:
-                self._route(claim, known, now)
+                self._route(claim, answers, now)
 
-    def _route(self, claim: Claim, known: Known, now: float) -> None:
+    def _route(self, claim: Claim, answers: RecordedAnswers, now: float) -> None:
         ready: list[tuple[Pending, Choice]] = []
         slow: list[tuple[Pending, Awaitable[Decision]]] = []
         envelope = claim.envelope
@@ -194,7 +194,7 @@ class Dispatcher:
                 continue
             question = Question(pending.recipient, envelope.reverse_path, "dispatch", envelope.origin.user)
             try:
-                decision = self._routing.decide(question, known)
+                decision = self._routing.decide(question, answers)
             except Exception:  # noqa: BLE001  the job loop: one message must not stop the queue
                 self._trouble("routing", claim.id)
                 ready.append((pending, BROKEN))
@@ -215,7 +215,7 @@ class Dispatcher:
         choices: list[tuple[Pending, Choice]] = []
         for (pending, _), decision in zip(slow, decisions, strict=True):
             if isinstance(decision, BaseException):
-                self._events(Trouble(self._clock(), "routing", repr(decision), claim.id))
+                self._trouble("routing", claim.id, repr(decision))
                 choices.append((pending, BROKEN))
             else:
                 choices.append((pending, decision))
@@ -239,7 +239,7 @@ class Dispatcher:
         recipient = pending.recipient
         if isinstance(choice, Decision):
             choice = rescue_postmaster(choice, recipient, self._postmaster)
-            self._events(Routed(now, claim.id, pending.number, recipient, choice))
+            self._events.record(routed(claim.id, pending.number, recipient, choice, now))
             found = choice.result
             if isinstance(found, Expand):
                 return Expanded(found.recipients, found.via)
@@ -248,7 +248,7 @@ class Dispatcher:
             recipient, route = found.recipient, found.route
         elif isinstance(choice, Route):
             route = choice
-            self._events(Routed(now, claim.id, pending.number, recipient, None, route))
+            self._events.record(ordered(claim.id, pending.number, recipient, route, now))
         else:
             return choice
         return self._find_lane(claim, pending, recipient, route, placed)
@@ -296,8 +296,9 @@ class Dispatcher:
             self._active -= sum(len(claim.pending) for claim in claims)
             self._custody.abandon(claims)
 
-    def _trouble(self, where: str, id_: str = "") -> None:
-        self._events(Trouble(self._clock(), where, traceback.format_exc(limit=-8), id_))
+    def _trouble(self, where: str, id_: str = "", detail: str = "") -> None:
+        detail = detail or traceback.format_exc(limit=-8)
+        self._events.record(events.Trouble(at=self._clock(), id=id_, where=where, detail=detail))
 
 
 def _routed_out(claim: Claim, pending: Pending, outcome: Outcome) -> Result:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 
 from penfold.model import MailError, Reply, from_os_error
 from penfold.queue.base import Custody, Later, Update
+from penfold.telemetry import events
 from penfold.transport.dispatch.bounce import Bouncer
-from penfold.transport.dispatch.events import Events, Notified, Trouble
 from penfold.transport.dispatch.parcel import Result
-from penfold.transport.dispatch.settle import Judge, Notice, Verdict
+from penfold.transport.dispatch.settle import Judge, Notice, Verdict, bounced
 
 RETRY_RECORDING = 1.0  # seconds between attempts to record, when the queue cannot
 _BROKEN = Reply.of(451, "4.3.0", "Local error in processing")
@@ -30,7 +30,7 @@ class Ledger:
         judge: Judge,
         bouncer: Bouncer,
         *,
-        events: Events,
+        recorder: events.Recorder,
         clock: Callable[[], float],
         random: Callable[[], float],
         released: Callable[[int], None],
@@ -38,7 +38,7 @@ class Ledger:
         self._custody = custody
         self._judge = judge
         self._bouncer = bouncer
-        self._events = events
+        self._events = recorder
         self._clock = clock
         self._random = random
         self._released = released
@@ -85,9 +85,8 @@ class Ledger:
         waiting: dict[tuple[str, int], Update] = {}
         for result in results:
             verdict = self._verdict(result, now)
-            for event in (verdict.attempted, verdict.dropped):
-                if event is not None:
-                    self._events(event)
+            if verdict.event is not None:
+                self._events.record(verdict.event)
             if verdict.notice is None:
                 self._updates.append(verdict.update)
             else:
@@ -107,24 +106,39 @@ class Ledger:
             pending = result.pending
             attempts = pending.attempts + 1
             later = Later(result.id, pending.number, now + 300, result.lane, attempts, _BROKEN, "", pending.warned)
-            return Verdict(later, None, None)
+            return Verdict(later)
 
     async def _notify(self, notices: Sequence[Notice], updates: Sequence[Update]) -> None:
-        reply: Reply | None = None
+        now = self._clock()
         try:
-            await self._bouncer.send(notices, self._clock())
+            dsn = await self._bouncer.send(notices, now)
         except MailError as error:
-            reply = error.reply
+            self._not_accepted(notices, str(error.reply))
         except OSError as error:
-            reply = from_os_error(error)
+            self._not_accepted(notices, f"{from_os_error(error)} ({error})")
         except Exception:  # noqa: BLE001  the job loop: one message must not stop the queue
-            self._trouble("writing a DSN", notices[0].result.id)
-            reply = _BROKEN
-        first = notices[0]
-        numbers = tuple(notice.result.pending.number for notice in notices)
-        self._events(Notified(self._clock(), first.result.id, numbers, first.action, str(first.to), reply))
-        self._updates.extend(updates if reply is None else [notice.retry for notice in notices])
+            self._not_accepted(notices, traceback.format_exc(limit=-8))
+        else:
+            for notice in notices:
+                self._tell(notice, dsn, now)
+            self._updates.extend(updates)
         self._wake.set()
+
+    def _not_accepted(self, notices: Sequence[Notice], why: str) -> None:
+        self._events.record(
+            events.Trouble(at=self._clock(), id=notices[0].result.id, where="handing in a DSN", detail=why)
+        )
+        self._updates.extend(notice.retry for notice in notices)
+
+    def _tell(self, notice: Notice, dsn: str, now: float) -> None:
+        result = notice.result
+        if notice.action == "failed":
+            self._events.record(bounced(result, notice.reply, notice.remote, now, dsn=dsn))
+        elif notice.action == "delayed":
+            recipient = str(result.recipient.address)
+            self._events.record(
+                events.Warned(at=now, id=result.id, number=result.pending.number, recipient=recipient, dsn=dsn)
+            )
 
     async def _record(self, updates: Sequence[Update]) -> None:
         while True:
@@ -134,7 +148,9 @@ class Ledger:
             except Exception:  # noqa: BLE001  the job loop: what was done must be recorded, whatever it takes
                 self._trouble("recording", updates[0].id)
                 await asyncio.sleep(RETRY_RECORDING)
+        self._events.flush()
         self._released(len(updates))
 
     def _trouble(self, where: str, id_: str) -> None:
-        self._events(Trouble(self._clock(), where, traceback.format_exc(limit=-8), id_))
+        detail = traceback.format_exc(limit=-8)
+        self._events.record(events.Trouble(at=self._clock(), id=id_, where=where, detail=detail))

@@ -5,81 +5,65 @@ is never asked twice. Answers live for one batch of claims.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable
 
-from penfold.model import Address, Recipient, Reply
+from penfold.directory.answers import RecordedAnswers, Tables
+from penfold.model import Address, Notify, Recipient, Reply
 from penfold.model.soon import Soon
-from penfold.routing.base import (
-    Answer,
-    Decision,
-    Expand,
-    Lookup,
-    Need,
-    NotNow,
-    Question,
-    Refuse,
-    Router,
-    SlowTable,
-    Step,
-    Table,
-)
+from penfold.routing.base import Answer, Decision, Expand, Lookup, Missing, Need, NotNow, Question, Refuse, Router, Step
 
 MAX_ROUNDS = 64
-
-Known = dict[Lookup, Answer]
 
 _TOO_DEEP = Decision(
     Refuse(Reply.of(451, "4.3.5", "Routing needs too many look-ups")), (Step("bound", f"{MAX_ROUNDS} rounds"),)
 )
-_NO_TABLE = NotNow(Reply.of(451, "4.3.5", "A table of the configuration is missing"))
 _BROKEN_TABLE = NotNow(Reply.of(451, "4.3.0", "A table failed to answer"))
+_MISSING = Missing()
+
+UnderWay = dict[Lookup, "asyncio.Future[Answer]"]
 
 
 class Routing:
-    """A router with its tables."""
+    """A router with its tables, for one generation of the configuration."""
 
-    def __init__(self, router: Router, tables: Mapping[str, Table | SlowTable]) -> None:
+    def __init__(self, router: Router, tables: Tables) -> None:
         self._router = router
         self._tables = tables
-        self._under_way: dict[Lookup, asyncio.Future[Answer]] = {}
+        self._under_way: UnderWay = {}
 
-    def decide(self, question: Question, known: Known) -> Soon[Decision]:
-        """Decide at once, or hand out what to wait for. ``known`` collects every answer used."""
-        for _ in range(MAX_ROUNDS):
-            decision = self._router.resolve(question, known)
-            if isinstance(decision, Decision):
-                return decision
-            slow = self._fetch(decision.lookups, known)
-            if slow:
-                return self._decide_later(question, known, slow)
-        return _TOO_DEEP
+    def answers(self) -> RecordedAnswers:
+        """Begin the answers of a batch."""
+        return self._tables.answers()
 
-    async def _decide_later(
-        self, question: Question, known: Known, slow: dict[Lookup, asyncio.Future[Answer]]
-    ) -> Decision:
+    def decide(self, question: Question, answers: RecordedAnswers) -> Soon[Decision]:
+        """Decide at once, or hand out what to wait for. ``answers`` collects every answer used."""
+        decision = self._router.resolve(question, answers)
+        if isinstance(decision, Decision):
+            return decision
+        return self._decide_later(question, answers, self._fetch(decision.lookups, answers))
+
+    async def _decide_later(self, question: Question, answers: RecordedAnswers, slow: UnderWay) -> Decision:
         for _ in range(MAX_ROUNDS):
             for lookup, future in slow.items():
                 # One message given up must not take the answer away from the others that wait for it.
-                known[lookup] = await asyncio.shield(future)
-            decision: Decision | Need = self._router.resolve(question, known)
+                answers.recorded[lookup] = await asyncio.shield(future)
+            decision: Decision | Need = self._router.resolve(question, answers)
             if isinstance(decision, Decision):
                 return decision
-            slow = self._fetch(decision.lookups, known)
+            slow = self._fetch(decision.lookups, answers)
         return _TOO_DEEP
 
-    def _fetch(self, lookups: Iterable[Lookup], known: Known) -> dict[Lookup, asyncio.Future[Answer]]:
-        """Answer what can be answered at once; start the rest together."""
-        slow: dict[Lookup, asyncio.Future[Answer]] = {}
+    def _fetch(self, lookups: Iterable[Lookup], answers: RecordedAnswers) -> UnderWay:
+        """Start the look-ups nobody has asked yet, together; join those under way."""
+        slow: UnderWay = {}
         for lookup in lookups:
-            if (future := self._under_way.get(lookup)) is not None:
-                slow[lookup] = future
+            if lookup in answers.recorded:
                 continue
-            table = self._tables.get(lookup.table)
-            answer = _NO_TABLE if table is None else table.lookup(lookup.key)
-            if isinstance(answer, Awaitable):
-                slow[lookup] = self._start(lookup, answer)
+            table = self._tables.slow.get(lookup.table)
+            if table is None:
+                answers.recorded[lookup] = _MISSING
             else:
-                known[lookup] = answer
+                slow[lookup] = self._under_way.get(lookup) or self._start(lookup, table.lookup(lookup.key))
         return slow
 
     def _start(self, lookup: Lookup, answer: Awaitable[Answer]) -> "asyncio.Future[Answer]":
@@ -110,24 +94,26 @@ def rescue_postmaster(decision: Decision, recipient: Recipient, postmaster: Addr
         return decision
     if postmaster in recipient.parents:
         return decision
-    heir = inherit(recipient, Recipient(postmaster))
     step = Step("postmaster", f"{recipient.address} has no mailbox: to {postmaster}")
-    return Decision(Expand((heir,), "postmaster"), (*decision.steps, step))
+    return Decision(Expand((Recipient(postmaster),), "postmaster"), (*decision.steps, step))
 
 
-def inherit(parent: Recipient, child: Recipient) -> Recipient:
-    """Give a recipient what it inherits from the one it replaces, unless it brings its own."""
-    parents = child.parents
-    if parent.address not in parents:
-        parents = (*parent.parents, parent.address)
-    owned = child.owner if child.owner is not None else parent.owner
-    wishes = child.notify or child.orcpt
-    return Recipient(
-        child.address,
-        child.original or parent.original or parent.address,
-        child.notify if wishes else parent.notify,
-        child.orcpt if wishes else parent.orcpt,
-        owned,
-        parents,
-        child.rights or parent.rights,
+def inherited(parent: Recipient, children: tuple[Recipient, ...]) -> tuple[Recipient, ...]:
+    """Give recipients what they inherit from the one they replace.
+
+    A child that names its parents got everything from whoever expanded it, and is left alone. Of several others none
+    reports success for itself (RFC 3461 §5.2.7.3).
+    """
+    notify = parent.notify
+    if len(children) > 1 and notify & Notify.SUCCESS:
+        notify = int(notify & ~Notify.SUCCESS or Notify.NEVER)
+    original = parent.original or parent.address
+    parents = (*parent.parents, parent.address)
+    return tuple(
+        child
+        if child.parents
+        else Recipient(
+            child.address, original, notify, parent.orcpt, child.owner or parent.owner, parents, child.rights
+        )
+        for child in children
     )

@@ -10,10 +10,10 @@ import msgspec
 
 from penfold.model import Address, Deferred, Delivered, Expanded, Failed, Notify, Recipient, Reply
 from penfold.queue.base import Done, Later, Replace, Update
+from penfold.telemetry import events
 from penfold.transport.dispatch.calendar import Calendar
-from penfold.transport.dispatch.events import Attempted, Dropped
 from penfold.transport.dispatch.parcel import Result
-from penfold.transport.dispatch.router import inherit
+from penfold.transport.dispatch.router import inherited
 
 MAX_EXPANSION_DEPTH = 30
 DOUBLE_BOUNCE = "double-bounce"  # Origin.protocol of a message about a lost bounce
@@ -41,12 +41,11 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The update to record, the notice that must be accepted before it, and what to log."""
+    """The update to record, the notice that must be accepted before it, and what to tell the log now."""
 
     update: Update
-    notice: Notice | None
-    attempted: Attempted | None
-    dropped: Dropped | None = None
+    notice: Notice | None = None
+    event: events.AnyEvent | None = None
 
 
 class Judge:
@@ -61,7 +60,7 @@ class Judge:
         """Judge one result at ``now``."""
         match result.outcome:
             case Delivered():
-                return self._delivered(result, result.outcome, now)
+                return _delivered(result, result.outcome, now)
             case Deferred():
                 return self._deferred(result, result.outcome, now, chance)
             case Failed():
@@ -69,63 +68,76 @@ class Judge:
             case Expanded():
                 return self._expanded(result, result.outcome, now)
             case None:
-                return Verdict(_parked(result, now), None, None)
-
-    def _delivered(self, result: Result, outcome: Delivered, now: float) -> Verdict:
-        done = Done(result.id, result.pending.number)
-        notice = None
-        if result.recipient.notify & Notify.SUCCESS and not outcome.relayed_dsn:
-            action = "delivered" if outcome.final else "relayed"
-            notice = _success(result, action, outcome.reply, outcome.remote, done)
-        return Verdict(done, notice, _attempted(result, outcome, now))
+                return Verdict(_parked(result, now))
 
     def _expanded(self, result: Result, outcome: Expanded, now: float) -> Verdict:
-        done = Done(result.id, result.pending.number)
-        heirs = tuple(inherit(result.recipient, child) for child in outcome.recipients)
-        if not heirs:
-            return Verdict(done, None, _attempted(result, outcome, now))
+        heirs = inherited(result.recipient, outcome.recipients)
         if len(result.recipient.parents) >= MAX_EXPANSION_DEPTH:
             return self._failed(result, _ALIAS_LOOP, "", now, expired=False)
+        number = result.pending.number
+        update = Replace(result.id, number, heirs) if heirs else Done(result.id, number)
         notice = None
-        if len(heirs) > 1 and result.recipient.notify & Notify.SUCCESS:
-            reply = Reply.of(250, "2.1.5", f"Expanded to {len(heirs)} recipients")
-            heirs = tuple(_without_success(heir) for heir in heirs)
-            notice = _success(result, "expanded", reply, "", Replace(result.id, result.pending.number, heirs))
-        return Verdict(Replace(result.id, result.pending.number, heirs), notice, _attempted(result, outcome, now))
+        if result.recipient.notify & Notify.SUCCESS:
+            notice = _expansion_notice(result, heirs, update)
+        if result.route is None:
+            return Verdict(update, notice)  # routing logged its own expansion, with the rules that fired
+        event = events.Expanded(
+            at=now,
+            id=result.id,
+            number=number,
+            recipient=str(result.recipient.address),
+            recipients=tuple(str(heir.address) for heir in heirs[:100]),
+            via=outcome.via,
+        )
+        return Verdict(update, notice, event)
 
     def _deferred(self, result: Result, outcome: Deferred, now: float, chance: float) -> Verdict:
-        calendar, pending = self._calendar, result.pending
-        if calendar.expired(result.envelope, now):
+        if self._calendar.expired(result.envelope, now):
             return self._failed(result, outcome.reply, outcome.remote, now, expired=True)
+        pending = result.pending
         attempts = pending.attempts + result.tried
-        if result.not_before and not result.tried:
-            due = min(result.not_before, max(calendar.deadline(result.envelope), now))
-        else:
-            due = calendar.due(result.envelope, now, attempts, chance, result.not_before)
+        due = self._due(result, now, attempts, chance)
         later = Later(
             result.id, pending.number, due, result.lane, attempts, outcome.reply, outcome.remote, pending.warned
         )
-        notice = None
-        if not pending.warned and calendar.warns(result.envelope, now):
-            sender = result.envelope.reverse_path
-            if sender is not None and _wants(result.recipient, Notify.DELAY):
-                notice = Notice(
-                    result.recipient.owner or sender,
-                    "delayed",
-                    result,
-                    outcome.reply,
-                    outcome.remote,
-                    double=False,
-                    expired=False,
-                    retry=later,
-                    until=calendar.deadline(result.envelope),
-                )
-            later = msgspec.structs.replace(later, warned=True)
-        return Verdict(later, notice, _attempted(result, outcome, now, due))
+        event = events.Deferred(
+            at=now,
+            id=result.id,
+            number=pending.number,
+            recipient=str(result.recipient.address),
+            reply=str(outcome.reply),
+            due=due,
+            attempts=attempts,
+            remote=outcome.remote,
+        )
+        if pending.warned or not self._calendar.warns(result.envelope, now):
+            return Verdict(later, None, event)
+        notice = self._warning(result, outcome, later)
+        return Verdict(msgspec.structs.replace(later, warned=True), notice, event)
+
+    def _due(self, result: Result, now: float, attempts: int, chance: float) -> float:
+        if result.not_before and not result.tried:
+            return min(result.not_before, max(self._calendar.deadline(result.envelope), now))
+        return self._calendar.due(result.envelope, now, attempts, chance, result.not_before)
+
+    def _warning(self, result: Result, outcome: Deferred, later: Later) -> Notice | None:
+        sender = result.envelope.reverse_path
+        if sender is None or not _wants(result.recipient, Notify.DELAY):
+            return None
+        return Notice(
+            result.recipient.owner or sender,
+            "delayed",
+            result,
+            outcome.reply,
+            outcome.remote,
+            double=False,
+            expired=False,
+            retry=later,
+            until=self._calendar.deadline(result.envelope),
+        )
 
     def _failed(self, result: Result, reply: Reply, remote: str, now: float, *, expired: bool) -> Verdict:
         done = Done(result.id, result.pending.number)
-        attempted = _attempted(result, Failed(reply, remote), now, expired=expired)
         to = result.recipient.owner or result.envelope.reverse_path
         double = to is None
         if to is None:
@@ -133,32 +145,67 @@ class Judge:
         else:
             why = "" if _wants(result.recipient, Notify.FAILURE) else "NOTIFY"
         if to is None or why:
-            dropped = Dropped(now, result.id, result.pending.number, result.recipient, reply, why)
-            return Verdict(done, None, attempted, dropped)
+            return Verdict(done, None, bounced(result, reply, remote, now, silent=why))
         retry = Later(
             result.id,
             result.pending.number,
-            self._calendar.due(result.envelope, now, 1, 0.5),
+            now + self._calendar.intervals[0],
             result.lane,
             result.pending.attempts + result.tried,
             reply,
             remote,
             result.pending.warned,
         )
-        return Verdict(done, Notice(to, "failed", result, reply, remote, double, expired, retry), attempted)
+        return Verdict(done, Notice(to, "failed", result, reply, remote, double, expired, retry))
 
     def _heir_of_lost_bounce(self, result: Result) -> tuple[Address | None, str]:
         """Who hears of a null sender's mail that failed: the postmaster, once, and never of his own."""
-        to = self._double_bounces
+        to, recipient, protocol = self._double_bounces, result.recipient, result.envelope.origin.protocol
         if to is None:
             return None, "null sender"
-        if result.envelope.origin.protocol == DOUBLE_BOUNCE:
+        if protocol == DOUBLE_BOUNCE:
             return None, "double bounce"
-        if to in {result.recipient.address, result.recipient.original} or to in result.recipient.parents:
+        if to in {recipient.address, recipient.original} or to in recipient.parents:
             return None, "bounce to the postmaster"
-        if result.recipient.notify & Notify.NEVER and result.envelope.origin.protocol != BOUNCE:
+        if recipient.notify & Notify.NEVER and protocol != BOUNCE:
             return None, "NOTIFY"
         return to, ""
+
+
+def bounced(
+    result: Result, reply: Reply, remote: str, now: float, *, dsn: str = "", silent: str = ""
+) -> events.Bounced:
+    """Tell the log that a recipient failed for good, and who hears of it."""
+    return events.Bounced(
+        at=now,
+        id=result.id,
+        number=result.pending.number,
+        recipient=str(result.recipient.address),
+        reply=str(reply),
+        dsn=dsn,
+        silent=silent,
+        remote=remote,
+    )
+
+
+def _delivered(result: Result, outcome: Delivered, now: float) -> Verdict:
+    done = Done(result.id, result.pending.number)
+    notice = None
+    if result.recipient.notify & Notify.SUCCESS and not outcome.relayed_dsn:
+        action = "delivered" if outcome.final else "relayed"
+        notice = _success(result, action, outcome.reply, outcome.remote, done)
+    route = result.route
+    event = events.Delivered(
+        at=now,
+        id=result.id,
+        number=result.pending.number,
+        recipient=str(result.recipient.address),
+        mailer=route.mailer if route is not None else "",
+        place=outcome.remote,
+        reply=str(outcome.reply),
+        final=outcome.final,
+    )
+    return Verdict(done, notice, event)
 
 
 def _wants(recipient: Recipient, what: Notify) -> bool:
@@ -166,10 +213,16 @@ def _wants(recipient: Recipient, what: Notify) -> bool:
     return recipient.notify == Notify.UNSET or bool(recipient.notify & what)
 
 
-def _without_success(recipient: Recipient) -> Recipient:
-    """What the members of an expanded alias inherit (RFC 3461 §5.2.7.3): all wishes but SUCCESS."""
-    rest = recipient.notify & ~Notify.SUCCESS
-    return msgspec.structs.replace(recipient, notify=int(rest or Notify.NEVER))
+def _expansion_notice(result: Result, heirs: tuple[Recipient, ...], update: Update) -> Notice | None:
+    """The success DSN of an expansion, where no heir reports success itself (RFC 3461 §5.2.7).
+
+    A list with its own owner, and an alias nobody stands behind, end the sender's business: "delivered".
+    """
+    if any(heir.notify & Notify.SUCCESS for heir in heirs):
+        return None
+    owned = all(heir.owner not in {None, result.recipient.owner} for heir in heirs)
+    reply = Reply.of(250, "2.1.5", f"Expanded to {len(heirs)} recipients")
+    return _success(result, "delivered" if owned else "expanded", reply, "", update)
 
 
 def _success(result: Result, action: str, reply: Reply, remote: str, update: Update) -> Notice | None:
@@ -191,27 +244,4 @@ def _parked(result: Result, now: float) -> Later:
         pending.reply,
         pending.remote,
         pending.warned,
-    )
-
-
-def _attempted(
-    result: Result,
-    outcome: Delivered | Deferred | Failed | Expanded,
-    now: float,
-    due: float = 0.0,
-    *,
-    expired: bool = False,
-) -> Attempted:
-    return Attempted(
-        now,
-        result.id,
-        result.pending.number,
-        result.recipient,
-        result.lane,
-        outcome,
-        result.tried,
-        result.pending.attempts + result.tried,
-        now - result.envelope.arrived,
-        due,
-        expired,
     )

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 
+from penfold.directory.answers import Tables
 from penfold.model import (
     Address,
     BodyRef,
@@ -21,6 +22,7 @@ from penfold.model import (
 )
 from penfold.queue.base import Claim, Done, Later, Pending, Replace, Update
 from penfold.routing.base import Answers, Decision, Deliver, Need, Question
+from penfold.telemetry.events import Remembered
 from penfold.transport.dispatch.assemble import Settings, assemble
 from penfold.transport.dispatch.bounce import Notification
 from penfold.transport.dispatch.dispatcher import Dispatcher
@@ -130,7 +132,7 @@ class FakeQueue:
             for pending in claim.pending:
                 self.active.discard((claim.id, pending.number))
 
-    async def wait(self, now: float, closed: Collection[str] = ()) -> None:
+    async def wait(self, now: float) -> None:
         self._changed.clear()
         await self._changed.wait()
 
@@ -198,7 +200,7 @@ class House:
         self.queue = FakeQueue(self.clock)
         self.router = DomainRouter()
         self.mailers = {mailer.name: mailer for mailer in mailers}
-        self.events: list[object] = []
+        self.recorder = Remembered()
         self.notifications: list[Notification] = []
         self.submitted: list[tuple[Envelope, tuple[Recipient, ...]]] = []
         self.refuse_submit: Exception | None = None
@@ -206,11 +208,11 @@ class House:
             self.queue,
             self.queue,
             self.router,
-            tables or {},
+            Tables(tables or {}),
             self.mailers,
             report=self._report,
             submit=self._submit,
-            events=self.events.append,
+            recorder=self.recorder,
             clock=self.clock,
             random=lambda: 0.5,
             settings=settings,
@@ -220,12 +222,13 @@ class House:
         self.notifications.append(notification)
         return [b"Subject: report\r\n\r\n"]
 
-    async def _submit(self, env: Envelope, recipients: Sequence[Recipient], chunks: Iterable[bytes]) -> None:
+    async def _submit(self, env: Envelope, recipients: Sequence[Recipient], chunks: Iterable[bytes]) -> QueueId:
         if self.refuse_submit is not None:
             raise self.refuse_submit
         assert b"".join(chunks)
         self.submitted.append((env, tuple(recipients)))
         self.queue.log.append("DSN")
+        return QueueId(f"D{len(self.submitted):05}")
 
     def run(self, scenario) -> None:
         """Run the queue manager while ``scenario(self)`` acts, then stop it gracefully."""
@@ -252,4 +255,4 @@ class House:
         return [update.number for update in self.queue.updates if isinstance(update, Done)]
 
     def seen(self, kind: type) -> list:
-        return [event for event in self.events if isinstance(event, kind)]
+        return [event for event in self.recorder.events if isinstance(event, kind)]

@@ -16,7 +16,7 @@ from tests.unit.transport.dispatch.fakes import (
 
 from penfold.model import Deferred, Delivered, Failed
 from penfold.queue.base import Done, Later
-from penfold.transport.dispatch.events import HostDown, Trouble
+from penfold.telemetry.events import HostDown, Trouble
 
 
 def test_a_message_goes_through_and_is_settled():
@@ -182,7 +182,7 @@ def test_a_job_that_breaks_its_mailer_defers_alone():
     assert [update.id for update in later] == ["T00003"]
     assert later[0].reply is not None
     assert later[0].reply.status == "4.3.0"
-    assert "ZeroDivisionError" in house.seen(Trouble)[0].error
+    assert "ZeroDivisionError" in house.seen(Trouble)[0].detail
 
 
 def test_outcomes_are_recorded_again_and_again_until_the_queue_can(monkeypatch):
