@@ -51,6 +51,7 @@ class Conversation:
         "_eof",
         "_errors",
         "_events",
+        "_farewell",
         "_out",
         "_pending",
         "_phase",
@@ -70,6 +71,7 @@ class Conversation:
         self._events: deque[Event] = deque()
         self._phase = Phase.GREETING
         self._pending: Event | None = None
+        self._farewell: Reply | None = None
         self._errors = self._drip = 0
         self._skipping = self._eof = False
         self._since = clock()
@@ -103,6 +105,9 @@ class Conversation:
                 return self._events.popleft()
             if self._pending is not None:
                 return PAUSED
+            if self._farewell is not None:
+                self._close(self._farewell, "shut down")
+                continue
             event = self._phases[self._phase](self)
             if event is NEED_DATA and self._eof and not self.closed:
                 self._close(None, "connection lost")
@@ -131,8 +136,11 @@ class Conversation:
             self._close(replies.TIMED_OUT, "timeout")
 
     def shut_down(self, reply: Reply = replies.SHUTTING_DOWN) -> None:
-        """End the conversation from our side with a 421."""
-        self._close(reply, "shut down")
+        """End the conversation from our side with a 421: now, or after the answer that is owed."""
+        if self._pending is None and not self._events:
+            self._close(reply, "shut down")
+        else:
+            self._farewell = reply
 
     @property
     def closed(self) -> bool:
@@ -171,7 +179,7 @@ class Conversation:
         if reply is not None:
             self._out.append(replies.render(reply))
         self._phase = Phase.CLOSED
-        self._pending = None
+        self._pending = self._farewell = None
         self._buffer.clear()
         self._events.append(events.Closed(reason))
 
@@ -216,4 +224,4 @@ class Conversation:
 
     def _no_line(self) -> NoEvent | None:
         """Say what a phase says when ``_line`` gave nothing."""
-        return None if self._events or (self._skipping and self._buffer) else NEED_DATA
+        return None if self._events else NEED_DATA

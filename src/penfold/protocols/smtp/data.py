@@ -100,3 +100,39 @@ class LineEnds:
             return chunk
         self.dirty = True
         return _ANY_END.sub(b"\r\n", chunk) if self._convert else chunk
+
+
+class BodyWriter:
+    """Brings a body into the form it is sent in: lines end with CRLF, and for DATA dots are stuffed.
+
+    Whatever goes in, and however it is cut, no bare CR or LF comes out and (``dots``) no line is a lone dot but the one
+    that ends the message. A body whose last line is unfinished gets its CRLF.
+    """
+
+    __slots__ = ("_at_line_start", "_dots", "_ends")
+
+    def __init__(self, *, dots: bool) -> None:
+        self._dots = dots
+        self._ends = LineEnds(BareEnds.CONVERT)
+        self._at_line_start = True
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Write a chunk; returns what can be sent now."""
+        return self._stuffed(self._ends.feed(chunk)) if chunk else b""
+
+    def finish(self) -> bytes:
+        """Write the end: what was held back, the last CRLF, and for DATA the lone dot."""
+        rest = self._stuffed(self._ends.finish())
+        if not self._at_line_start:
+            rest += b"\r\n"
+        return rest + b".\r\n" if self._dots else rest
+
+    def _stuffed(self, chunk: bytes) -> bytes:
+        if not chunk:
+            return b""
+        starts = self._at_line_start
+        self._at_line_start = chunk.endswith(b"\r\n")
+        if not self._dots:
+            return chunk
+        stuffed = chunk.replace(b"\r\n.", b"\r\n..")
+        return b"." + stuffed if starts and chunk[0] == 0x2E else stuffed

@@ -20,6 +20,7 @@ _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 _HEX = re.compile(r"\+([0-9A-F]{2})")
 _NOT_XCHAR = re.compile(rb"[^!-*,-<>-~]")
 _UNITEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
+_NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
 
 
 class Refusal(MailError):
@@ -122,3 +123,11 @@ def _printable(text: str) -> str:
     if not text.isprintable():
         raise Refusal(replies.SYNTAX.with_text("Unprintable characters in a parameter"))
     return text
+
+
+def encode_orcpt(orcpt: str) -> str:
+    r"""Write ``addr-type;address`` as an ORCPT value in ASCII: xtext, or ``\x{...}`` for utf-8 types (RFC 6533 §3)."""
+    kind, _, value = orcpt.partition(";")
+    if kind.lower() != "utf-8":
+        return f"{kind};{encode_xtext(value)}"
+    return f"{kind};" + _NOT_QCHAR.sub(lambda match: f"\\x{{{ord(match[0]):02X}}}", value)

@@ -84,7 +84,7 @@ class Server(Receiving):
         if pending is None:
             return
         self._answers[type(pending)](self, pending, reply or _YES[type(pending)])
-        if reply is not None and reply.permanent:
+        if reply is not None and reply.permanent and self._phase is not Phase.SWALLOW:
             self._count_error()
 
     def auth_challenge(self, challenge: bytes) -> None:
@@ -197,7 +197,7 @@ class Server(Receiving):
     def _read_auth(self) -> Event | NoEvent | None:
         line = self._line(self._settings.max_auth_line, replies.AUTH_TOO_LONG)
         if line is None:
-            if self._events:  # it was too long: the exchange is over
+            if self._events and not self.closed:  # it was too long: the exchange is over
                 self._phase = Phase.COMMAND
                 self._events.append(events.AuthResponse(None))
             return self._no_line()
