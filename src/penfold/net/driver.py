@@ -12,7 +12,7 @@ import struct
 from collections.abc import Coroutine
 from typing import Any, Protocol, runtime_checkable
 
-from penfold.net.link import Closing, Credentials, Link, Peer, Session
+from penfold.net.link import HANDSHAKE_SECONDS, Closing, Credentials, Link, Peer, Session
 from penfold.net.wheel import Wheel
 
 __all__ = ["Closing", "Credentials", "Drainable", "Driver", "Link", "Peer", "Session", "peer_of"]
@@ -72,11 +72,10 @@ class Driver:
             peer or (Peer("", 0) if unix else peer_of(sock.getpeername())),
             local or (Peer("", 0) if unix else peer_of(sock.getsockname())),
             credentials_of(sock) if unix else None,
-            tls,
         )
         self.links[link] = session
         self._empty.clear()
-        self.spawn(self._open(sock, link))
+        self.spawn(self._open(sock, link, tls))
         return link
 
     async def drain(self, seconds: float) -> None:
@@ -115,9 +114,10 @@ class Driver:
         if not self.links:
             self._empty.set()
 
-    async def _open(self, sock: socket.socket, link: Link) -> None:
+    async def _open(self, sock: socket.socket, link: Link, tls: ssl.SSLContext | None) -> None:
+        seconds = None if tls is None else HANDSHAKE_SECONDS
         try:
-            await self.loop.connect_accepted_socket(lambda: link, sock)
+            await self.loop.connect_accepted_socket(lambda: link, sock, ssl=tls, ssl_handshake_timeout=seconds)
         except (OSError, RuntimeError):
             sock.close()
             link.connection_lost(None)

@@ -103,11 +103,9 @@ class Link(asyncio.BufferedProtocol):
     """An open connection. Sessions use the public methods; the capitalised states are the driver's business."""
 
     __slots__ = (
-        "_drain_from",
         "_early",
         "_flushed_at_check",
         "_holds",
-        "_implicit",
         "_output_due",
         "_owner",
         "_raw",
@@ -133,11 +131,9 @@ class Link(asyncio.BufferedProtocol):
         peer: Peer,
         local: Peer,
         credentials: Credentials | None = None,
-        implicit: ssl.SSLContext | None = None,
     ) -> None:
         self._owner = owner
         self._session: Session | None = session
-        self._implicit = implicit
         self._raw: asyncio.Transport | None = None
         self._transport: asyncio.Transport | None = None
         self._reason: Closing | None = None
@@ -237,13 +233,21 @@ class Link(asyncio.BufferedProtocol):
     # -- for the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the session, after the handshake where TLS is implicit."""
+        """Begin the session; where TLS is implicit, the loop has done the handshake already."""
         self._raw = self._transport = cast("asyncio.Transport", transport)
-        if self._implicit is not None:
-            context, self._implicit = self._implicit, None
-            self.start_tls(context)
+        if self._reason is not None:  # cut before it was open
+            self._raw.abort()
             return
-        self._begin()
+        connection = transport.get_extra_info("ssl_object")
+        if connection is not None:
+            self.tls = facts_of(connection)
+            self._transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
+        self._started = True
+        if self._session is not None:
+            try:
+                self._session.connected(self)
+            except Exception as error:  # noqa: BLE001
+                self._failed(error)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         """Lend the shared buffer; nothing else runs before ``buffer_updated`` hands it on."""
@@ -251,7 +255,7 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Show the session what was read."""
-        if self._shaking:
+        if self._shaking or self._holds:
             self._stash(nbytes)
             return
         if self._reason is not None or self._session is None:
@@ -313,15 +317,6 @@ class Link(asyncio.BufferedProtocol):
 
     # -- our own
 
-    def _begin(self) -> None:
-        self._started = True
-        if self._session is None:
-            return
-        try:
-            self._session.connected(self)
-        except Exception as error:  # noqa: BLE001
-            self._failed(error)
-
     def _guard_eof(self, session: Session) -> None:
         try:
             session.eof()
@@ -363,6 +358,8 @@ class Link(asyncio.BufferedProtocol):
         if not self._holds & bit:
             return
         self._holds &= ~bit
+        if not self._holds and self._early:
+            self._replay()
         if not self._holds and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -385,8 +382,14 @@ class Link(asyncio.BufferedProtocol):
         self._cut(Closing.STALLED)
 
     def _stash(self, nbytes: int) -> None:
-        """Keep what came over TLS before the task that waits for the handshake woke up; in the clear, drop it."""
-        if self._shaking == _SHAKING:
+        """Keep what came although nobody reads; what came in the clear after ``start_tls``, drop.
+
+        QUIRK: TLS layers hand octets on before whoever awaits the handshake wakes up, and uvloop begins to read after
+        ``connection_made`` whatever was asked for there. Both happen at most once, for one buffer.
+        """
+        if self._shaking == _PLAIN and self._transport is not None:
+            self._transport.pause_reading()
+        if self._shaking != _WAITING:
             if self._early is None:
                 self._early = bytearray()
             self._early += self._owner.buffer[:nbytes]
@@ -433,11 +436,9 @@ class Link(asyncio.BufferedProtocol):
         self._holds &= ~_HANDSHAKE
         if self._holds:
             transport.pause_reading()
-        if self._started:
-            self._tell_secured()
-        else:
-            self._begin()
-        self._replay()
+        self._tell_secured()
+        if not self._holds:
+            self._replay()
 
     def _tell_secured(self) -> None:
         if self._session is None or self.tls is None:
