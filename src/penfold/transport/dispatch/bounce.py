@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from penfold.model import Address, BodyRef, Envelope, Notify, Origin, QueueId, Recipient, Reply, Return
+from penfold.model import Address, BodyRef, BodyType, Envelope, Notify, Origin, QueueId, Recipient, Reply, Return
 from penfold.queue.base import Bodies, Body
 from penfold.transport.dispatch.settle import BOUNCE, DOUBLE_BOUNCE, Notice
 
@@ -116,12 +116,11 @@ class Bouncer:
 
     @staticmethod
     def _envelope(notification: Notification, body: Body | None) -> Envelope:
-        original = notification.envelope
         return Envelope(
             reverse_path=None,
             arrived=notification.at,
             size=body.size if body is not None and notification.full else 0,
             origin=Origin(DOUBLE_BOUNCE if notification.double else BOUNCE, session=notification.id),
-            body_type=original.body_type if notification.full else "8BITMIME",
-            smtputf8=original.smtputf8,
+            body_type=BodyType.EIGHT,  # what is binary is never returned whole
+            smtputf8=not notification.to.ascii,
         )
