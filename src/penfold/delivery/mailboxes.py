@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from penfold.directory.base import Account
 from penfold.formats import maildir
 from penfold.formats.base import MailboxWriter, Message, Result
+from penfold.formats.maildirsize import Quota
 from penfold.formats.mbox import Mbox
 from penfold.formats.mh import Mh
 from penfold.formats.mmdf import Mmdf
@@ -30,7 +31,7 @@ class Mailboxes:
         self._open: dict[str, Callable[[Account], MailboxWriter]] = {
             "mbox": lambda account: Mbox(fs, account.path, locks=locks),
             "mmdf": lambda account: Mmdf(fs, account.path, locks=locks),
-            "mh": lambda account: Mh(fs, account.path),
+            "mh": lambda account: Mh(fs, account.path, locks=locks),
         }
 
     def deliver(self, deliveries: Sequence[Delivery]) -> list[Result]:
@@ -48,13 +49,17 @@ class Mailboxes:
             self._one(deliveries, positions, results)
         return [result for result in results if result is not None]
 
-    def _maildirs(
-        self, deliveries: Sequence[Delivery], positions: Sequence[int], results: list[Result | None]
-    ) -> None:
+    def _maildirs(self, deliveries: Sequence[Delivery], positions: Sequence[int], results: list[Result | None]) -> None:
         if not positions:
             return
         items = [(deliveries[position][0].path, deliveries[position][1]) for position in positions]
-        for position, result in zip(positions, maildir.deliver_many(self._fs, items, self._hostname), strict=True):
+        quotas = {
+            account.path: Quota(account.quota)
+            for account, _ in (deliveries[position] for position in positions)
+            if account.quota
+        }
+        delivered = maildir.deliver_many(self._fs, items, host=self._hostname, quotas=quotas)
+        for position, result in zip(positions, delivered, strict=True):
             results[position] = result
 
     def _one(self, deliveries: Sequence[Delivery], positions: Sequence[int], results: list[Result | None]) -> None:

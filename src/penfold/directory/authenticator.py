@@ -19,6 +19,7 @@ from typing import Protocol
 import msgspec
 
 from penfold.model import Reply
+from penfold.protocols.sasl.base import Verifier
 
 BAD = Reply.of(535, "5.7.8", "Authentication credentials invalid")
 BUSY = Reply.of(454, "4.7.0", "Too many log-ins at the moment; try again")
@@ -37,15 +38,11 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     reply: Reply
 
 
-class ScramVerifier(msgspec.Struct, frozen=True, array_like=True):
-    """What SCRAM needs of an account (RFC 5802 §3); a made-up but stable one for a user that does not exist."""
+class ScramAccount(msgspec.Struct, frozen=True, array_like=True, tag="s"):
+    """What SCRAM needs of an account; a made-up but stable verifier for a user that does not exist."""
 
     user: str
-    salt: bytes
-    iterations: int
-    stored_key: bytes
-    server_key: bytes
-    known: bool
+    verifier: Verifier
 
 
 class Authenticator(Protocol):
@@ -54,7 +51,7 @@ class Authenticator(Protocol):
     async def password(self, user: str, password: str, client: str) -> Granted | Refused:
         """Judge a user name and password presented from an IP address."""
 
-    async def scram(self, user: str, client: str) -> ScramVerifier | Refused:
+    async def scram(self, user: str, client: str) -> ScramAccount | Refused:
         """Give the verifier for a SCRAM exchange."""
 
     def outcome(self, user: str, client: str, *, good: bool) -> None:
@@ -96,7 +93,7 @@ class Verifiers(Protocol):
     def check(self, user: str, password: str) -> str | None:
         """Return the account id if the password is right; spends the same time for unknown users. Blocking."""
 
-    def scram(self, user: str) -> ScramVerifier:
+    def scram(self, user: str) -> ScramAccount:
         """Give the SCRAM verifier, made up where there is none."""
 
 
@@ -146,7 +143,7 @@ class LocalAuthenticator:
             self._good.popitem(last=False)
         return Granted(account)
 
-    async def scram(self, user: str, client: str) -> ScramVerifier | Refused:
+    async def scram(self, user: str, client: str) -> ScramAccount | Refused:
         """Give the verifier, unless the client is throttled."""
         now = self._clock()
         if self._throttle.blocked(f"c {client}", now) or self._throttle.blocked(f"u {user} {client}", now):

@@ -1,49 +1,35 @@
-"""Checks log-ins against a directory and its secrets: the blocking half of ``directory.authenticator``.
+"""Verifiers at hand: checks passwords and gives SCRAM its keys, for the one role that may.
 
-Trust: user names and passwords are a stranger's; only the role that checks passwords builds this.
+Trust: user names and passwords are a stranger's; verifiers are the administrator's.
 """
 
-from penfold.directory.authenticator import ScramVerifier
-from penfold.directory.base import Directory, Secrets
-from penfold.directory.passwords import dummy, dummy_scram, scram, verify
-from penfold.model import AddressError, Transient, parse_address
+from collections.abc import Callable
+
+from penfold.directory import passwords
+from penfold.directory.authenticator import ScramAccount
+from penfold.directory.base import Account, Secrets
+from penfold.protocols.sasl.base import Verifier
 
 
-class SecretVerifiers:
-    """Finds accounts by address, further address or login name; ``home`` completes a user name without a domain.
+class VerifierTable:
+    """The verifiers of all accounts. ``key`` is a secret of this host, for the made-up verifiers of unknown users."""
 
-    ``key`` is a secret of this host, from which the SCRAM verifiers of unknown users are made up.
-    """
-
-    def __init__(self, directory: Directory, secrets: Secrets, *, key: bytes, home: str = "") -> None:
-        self._directory = directory
+    def __init__(self, secrets: Secrets, account: Callable[[str], Account | None], key: bytes) -> None:
         self._secrets = secrets
+        self._account = account
         self._key = key
-        self._home = home
-        dummy()  # SECURITY: made now, so that the first unknown user does not pay for it
 
     def check(self, user: str, password: str) -> str | None:
-        """Give the account id if the password is right; spends the same time for unknown users. Blocking."""
+        """Give the account id if the password is right; takes as long for a user that does not exist. Blocking."""
         account = self._account(user)
-        verifier = self._secrets.verifier(account) if account is not None else None
-        return account if verify(verifier, password) else None
+        verifier = None if account is None else self._secrets.verifier(account.id)
+        good = passwords.verify(verifier, password)
+        return account.id if good and account is not None else None
 
-    def scram(self, user: str) -> ScramVerifier:
+    def scram(self, user: str) -> ScramAccount:
         """Give the SCRAM verifier, made up where there is none."""
         account = self._account(user)
-        keys = scram(self._secrets.verifier(account)) if account is not None else None
-        known = keys is not None
-        keys = keys or dummy_scram(user.lower(), self._key)
-        return ScramVerifier(account or user, keys.salt, keys.iterations, keys.stored_key, keys.server_key, known)
-
-    def _account(self, user: str) -> str | None:
-        try:
-            found = self._directory.account(user) or self._directory.account(_complete(user, self._home))
-        except (Transient, AddressError):
-            return None
-        return None if found is None else found.id
-
-
-def _complete(user: str, home: str) -> str:
-    address = parse_address(user)
-    return f"{address.local.lower()}@{address.domain or home}"
+        found = None if account is None else passwords.scram(self._secrets.verifier(account.id))
+        made = found or passwords.dummy_scram(user.lower(), self._key)
+        verifier = Verifier(made.salt, made.iterations, made.stored_key, made.server_key, found is not None)
+        return ScramAccount(user if account is None else account.id, verifier)

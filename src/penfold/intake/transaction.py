@@ -35,7 +35,7 @@ Rewrite = Callable[[bytes, "Transaction"], bytes]
 class Watcher(Protocol):
     """Hears of every decision (the event log)."""
 
-    def accepted(self, facts: Facts, envelope: Envelope, recipients: Sequence[Recipient], id_: QueueId) -> None:
+    def accepted(self, envelope: Envelope, recipients: Sequence[Recipient], id_: QueueId) -> None:
         """Hear that a message was accepted."""
 
     def refused(self, facts: Facts, stage: str, reply: Reply, rule: str) -> None:
@@ -317,7 +317,7 @@ class Transaction:
             id_ = await self._door.queue.accept(envelope, self.recipients, body)
         except MailError as error:
             return error.reply
-        self._door.watcher.accepted(self.facts, envelope, self.recipients, id_)
+        self._door.watcher.accepted(envelope, self.recipients, id_)
         return Reply.of(250, "2.0.0", f"Queued as {id_}")
 
     def abort(self) -> None:

@@ -89,7 +89,7 @@ class Watch:
     def __init__(self):
         self.seen = []
 
-    def accepted(self, facts, envelope, recipients, id_):
+    def accepted(self, envelope, recipients, id_):
         self.seen.append(("accepted", id_))
 
     def refused(self, facts, stage, reply, rule):

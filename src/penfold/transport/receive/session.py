@@ -9,11 +9,10 @@ Trust: everything the core reports is the client's; the link's addresses, creden
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ssl import SSLContext
 from typing import Any, ClassVar, Protocol
 
-from penfold.directory.authenticator import Authenticator
 from penfold.guard.base import Facts, Verdict
 from penfold.guard.relay import Networks
 from penfold.intake.transaction import Door, Rewrite, Transaction
@@ -27,10 +26,20 @@ from penfold.protocols.smtp import events as ev
 from penfold.protocols.smtp import replies
 from penfold.protocols.smtp.server import Server
 from penfold.protocols.smtp.settings import ServerSettings
-from penfold.transport.receive.login import Login
 
 _XCLIENT_OK = Reply.of(220, "2.0.0", "Ready")
+_TOO_MANY = Reply.of(421, "4.7.0", "Too many connections from you at the same time")
 _LOCAL_ERROR = Reply.of(451, "4.3.0", "Local error in processing")
+
+
+class Login(Protocol):
+    """A log-in under way, as a SASL exchange."""
+
+    mechanism: str
+    user: str
+
+    async def step(self, data: bytes | None) -> bytes | Reply:
+        """Take what the client said; gives a challenge, or how it ended (235, 4yz, 5yz)."""
 
 
 class SessionLog(Protocol):
@@ -45,8 +54,24 @@ class SessionLog(Protocol):
     def rejected(self, session: "SmtpSession", reply: Reply, line: bytes) -> None:
         """Hear of a command the core refused by itself."""
 
+    def logged_in(self, session: "SmtpSession", user: str, mechanism: str) -> None:
+        """Hear of a good log-in."""
+
+    def login_refused(self, session: "SmtpSession", user: str, mechanism: str, reply: Reply) -> None:
+        """Hear of a failed one."""
+
     def fault(self, session: "SmtpSession", error: BaseException) -> None:
         """Hear of an error of ours."""
+
+
+class OpenSessions(Protocol):
+    """Counts the sessions of each client over all processes."""
+
+    def enter(self, client: str) -> bool:
+        """Count one in; False when the client has too many."""
+
+    def leave(self, client: str) -> None:
+        """Count one out."""
 
 
 @dataclass(slots=True)
@@ -71,10 +96,9 @@ class Reception:
     networks: Networks
     trusted_xclient: Networks
     tls: SSLContext | None = None
-    authenticator: Authenticator | None = None
+    login: Callable[[str, str, TlsFacts | None], Login] | None = None  # mechanism, client, TLS
     rewrite: Rewrite | None = None
-    nonce: Callable[[], str] = field(default=lambda: "")
-    fake_key: bytes = b""
+    open_sessions: OpenSessions | None = None
     user_of: Callable[[int], str] | None = None  # uid of a Unix socket's peer -> login name
 
 
@@ -86,6 +110,7 @@ class SmtpSession:
         "_busy",
         "_client",
         "_connected",
+        "_draining",
         "_login",
         "_said",
         "_transaction",
@@ -113,6 +138,7 @@ class SmtpSession:
         self._accepted = 0
         self._busy = False
         self._connected = False
+        self._draining = False
 
     # -- called by the link
 
@@ -133,6 +159,9 @@ class SmtpSession:
         self.facts = self._new_facts()
         self._connected = True
         reception.log.opened(self)
+        if reception.open_sessions is not None and not reception.open_sessions.enter(client):
+            self._greet(Verdict(reply=_TOO_MANY, rule="connections"))
+            return
         verdict = reception.door.guard.examine("connect", self.facts)
         if isinstance(verdict, Awaitable):
             reception.spawn(self._greet_later(verdict))
@@ -172,6 +201,15 @@ class SmtpSession:
             self._transaction.abort()
         if self._connected:
             self.reception.log.closed(self, reason.value)
+            if self.reception.open_sessions is not None:
+                self.reception.open_sessions.leave(self.link.peer.ip)
+
+    def drain(self) -> None:
+        """The process is about to end: say 421 as soon as no transaction is under way."""
+        self._draining = True
+        if not self._busy and self._transaction is None:
+            self.core.shut_down()
+            self._pump()
 
     # -- the pump
 
@@ -230,7 +268,7 @@ class SmtpSession:
 
     def _on_hello(self, event: ev.Hello) -> None:
         self._drop_transaction()
-        self.facts.origin = self._origin()
+        self.facts.origin = self.origin()
         verdict = self.reception.door.guard.examine("hello", self.facts)
         del event
         if isinstance(verdict, Awaitable):
@@ -307,6 +345,8 @@ class SmtpSession:
             self.core.answer_each([reply] * self._accepted)
         else:
             self.core.answer(reply)
+        if self._draining:
+            self.core.shut_down()
         if not self.link.closing:
             self._pump()
 
@@ -326,16 +366,11 @@ class SmtpSession:
         self.link.start_tls(context)
 
     def _on_auth(self, event: ev.Auth) -> None:
-        authenticator = self.reception.authenticator
-        if authenticator is None:
+        login = self.reception.login
+        if login is None:
             self._answer(replies.AUTH_UNAVAILABLE)
             return
-        self._login = Login(
-            authenticator,
-            event.mechanism,
-            self._client.ip,
-            nonce=self.reception.nonce(),
-        )
+        self._login = login(event.mechanism, self._client.ip, self.link.tls)
         self._step(event.initial)
 
     def _on_auth_response(self, event: ev.AuthResponse) -> None:
@@ -363,14 +398,19 @@ class SmtpSession:
             self.core.auth_challenge(answer)
         else:
             self._login = None
-            if answer.positive:
-                self.user = login.user
-                self.core.authenticated(login.user)
-            else:
-                self.counts.refused += 1
-                self.core.answer(answer)
+            self._logged_in(login, answer)
         if not self.link.closing:
             self._pump()
+
+    def _logged_in(self, login: Login, answer: Reply) -> None:
+        if answer.positive:
+            self.user = login.user
+            self.core.authenticated(login.user, answer)
+            self.reception.log.logged_in(self, login.user, login.mechanism)
+        else:
+            self.counts.refused += 1
+            self.core.answer(answer)
+            self.reception.log.login_refused(self, login.user, login.mechanism, answer)
 
     def _on_verify(self, event: ev.Verify) -> None:
         del event
@@ -411,7 +451,8 @@ class SmtpSession:
             self._transaction.abort()
             self._transaction = None
 
-    def _origin(self) -> Origin:
+    def origin(self) -> Origin:
+        """Tell where the session comes from, as far as it is known now."""
         core = self.core
         helo = self._said.get("HELO") or core.helo
         return Origin(core.protocol, self._client.ip, self._client.port, helo, self.user, self.name, core.tls)
@@ -420,7 +461,7 @@ class SmtpSession:
         reception = self.reception
         return Facts(
             role=reception.role,  # type: ignore[arg-type]
-            origin=self._origin(),
+            origin=self.origin(),
             trusted=self._client.ip in reception.networks,
         )
 
