@@ -30,6 +30,17 @@ class Loaded(msgspec.Struct, frozen=True):
     problems: tuple[ConfigError, ...] = ()
 
 
+DEFAULT_PATH = "/etc/penfold/penfold.toml"
+
+
+def default_path() -> str:
+    """Name the configuration file used when none is given: ``$PENFOLD_CONFIG``, else the one in ``/etc``.
+
+    SECURITY: never a file of the current directory, which may be somebody else's.
+    """
+    return os.environ.get("PENFOLD_CONFIG") or DEFAULT_PATH
+
+
 def load(path: str, *, hostname: str = "") -> Config:
     """Read a configuration file. ``hostname`` stands in for the system's where the file names none.
 

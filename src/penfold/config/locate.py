@@ -13,6 +13,7 @@ import re
 from bisect import bisect_right
 
 Path = tuple[str | int, ...]
+DEEPEST = 64  # parts of a path that are noted; what lies deeper is found at the part above it
 
 _SPACE = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)+")
 _BLANK = re.compile(r"[ \t]*")
@@ -105,7 +106,8 @@ class _Scanner:
             match = _STRING.match(self.text, self.at) or _BARE.match(self.text, self.at)
             if match is None:
                 return parts
-            parts.append((_unquoted(match[0]), self.at))
+            if len(parts) < DEEPEST:
+                parts.append((_unquoted(match[0]), self.at))
             self.at = match.end()
             self._blank()
             if not self.text.startswith(".", self.at):
@@ -149,7 +151,7 @@ class _Scanner:
         opening = self.text[self.at : self.at + 1]
         if opening in {"[", "{"}:
             self.at += 1
-            stack.append((path, 0 if opening == "[" else -1))
+            stack.append((path[:DEEPEST], 0 if opening == "[" else -1))
         else:
             match = _STRING.match(self.text, self.at) or _SCALAR.match(self.text, self.at)
             self.at = match.end() if match else self.at + 1

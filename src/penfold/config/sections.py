@@ -413,8 +413,8 @@ class Account(Section, frozen=True, kw_only=True):
     password_hash: Annotated[
         str,
         Secret(
-            "Hash of the password (as `penfold password` prints it). Better kept in the secrets file.",
-            pattern=r"(\$argon2(id|i|d)\$.+|\{?SCRAM-SHA-256\}?\$?.+)?",
+            "Hash of the password (`$argon2id$…`). It belongs in the secrets file, under `[passwords]`.",
+            pattern=r"([${].+)?",
             example='"$argon2id$…"',
         ),
     ] = ""
