@@ -1,7 +1,7 @@
 """The client's side of SASL, for smart hosts and mail collected elsewhere.
 
 Standards: RFC 4616; RFC 5802; RFC 7677; RFC 2195
-Trust: the server is a stranger until it has signed: SCRAM's iteration count is limited, its nonce and signature checked.
+Trust: the server is a stranger until it signed: SCRAM's iteration count is limited, its nonce and signature checked.
 """
 
 import hashlib
