@@ -73,8 +73,12 @@ class Notifier:
         date: float,
         message_id: str,
         queue_id: str = "",
+        to: Address | None = None,
     ) -> "Notification":
-        """Write the notification about ``reports`` (at least one). ``date`` is POSIX seconds, ``message_id`` ours."""
+        """Write the notification about ``reports`` (at least one). ``date`` is POSIX seconds, ``message_id`` ours.
+
+        It is addressed to the reverse-path, or to ``to`` (the postmaster, about a message that has none).
+        """
         ordered = sorted(reports, key=lambda report: _ORDER.index(report.action))
         returned = self._returned(envelope, ordered, original)
         subject = Header(original.header).first("subject")
@@ -84,19 +88,18 @@ class Notifier:
             _part(returned.type, returned.encoding, returned.octets),
         ]
         boundary = _boundary(message_id, parts)
-        to = envelope.reverse_path
-        head = self._head(envelope, ordered[0].action, date, message_id, boundary)
+        to = to or envelope.reverse_path or self.postmaster
+        head = self._head(envelope.message_id, to, ordered[0].action, date, message_id, boundary)
         return Notification(
             octets=head + b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts) + _close(boundary),
             body_type=BodyType.EIGHT if returned.encoding == "8bit" else BodyType.SEVEN,
-            smtputf8=to is not None and not to.ascii,
+            smtputf8=not to.ascii,
         )
 
-    def _head(self, envelope: Envelope, action: Action, date: float, message_id: str, boundary: bytes) -> bytes:
-        about = envelope.message_id
+    def _head(self, about: str, to: Address, action: Action, date: float, message_id: str, boundary: bytes) -> bytes:
         lines = [
             f"From: Mail delivery <{_ascii_address(self.postmaster)}>",
-            f"To: <{'' if envelope.reverse_path is None else escape.visible(str(envelope.reverse_path))}>",
+            f"To: <{escape.visible(str(to))}>",
             f"Subject: {dsn_text.SUBJECTS[action]}",
             f"Date: {format_date(date)}",
             f"Message-ID: {escape.ascii_only(message_id)}",
