@@ -272,9 +272,11 @@ class SmtpSession:
         verdict = self.reception.door.guard.examine("hello", self.facts)
         del event
         if isinstance(verdict, Awaitable):
-            self._answer(_reply_of(verdict))
+            self._answer(_reply_of(verdict, self.reception.settings.hostname))
+        elif verdict.reply is not None:
+            self._answer(verdict.reply)
         else:
-            self._answer(verdict.reply or replies.OK)
+            self.core.answer()
 
     def _on_mail(self, event: ev.Mail) -> None:
         reception = self.reception
@@ -429,7 +431,7 @@ class SmtpSession:
         self._drop_transaction()
         self.facts = self._new_facts()
         verdict = self.reception.door.guard.examine("connect", self.facts)
-        self._answer(_reply_of(verdict) if isinstance(verdict, Awaitable) else verdict.reply or _XCLIENT_OK)
+        self._answer(_reply_of(verdict, "Ready") if isinstance(verdict, Awaitable) else verdict.reply or _XCLIENT_OK)
 
     def _on_rejected(self, event: ev.Rejected) -> None:
         self.counts.refused += 1
@@ -490,9 +492,9 @@ def tls_words(facts: TlsFacts | None) -> str:
     return "" if facts is None else f"{facts.version} {facts.cipher}"
 
 
-async def _reply_of(waiting: Awaitable[Verdict]) -> Reply:
+async def _reply_of(waiting: Awaitable[Verdict], words: str) -> Reply:
     verdict = await waiting
-    return verdict.reply or replies.OK
+    return verdict.reply or replies.OK.with_text(words)
 
 
 def session_name(worker: str, number: int) -> str:
