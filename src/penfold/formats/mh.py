@@ -1,8 +1,13 @@
 """MH: a folder is a directory, a message a file whose name is its number; sequences stand in ``.mh_sequences``.
 
 A message is written under a hidden name, synced, and linked to the next free number, which fails if the number was
-taken meanwhile: no message ever replaces another. Numbers are taken under the fcntl lock of ``.mh_sequences``, because
-nmh's ``inc`` holds that lock while it writes to numbers it believes are free.
+taken meanwhile: no message ever replaces another. Numbers are given and sequences noted under the fcntl lock of
+``.mh_sequences``, as nmh's own programs do.
+
+QUIRK: nmh's ``inc`` reads the highest number first and later opens the numbers after it for writing, whatever has been
+stored there meanwhile, under no lock that anyone could take before. Therefore messages are read-only files (``mode``
+0400): an ``inc`` that runs at that very moment stops with "unable to write" and leaves its spool as it was, instead of
+overwriting our message. The price: ``anno`` (``repl -annotate``) refuses them until they are made writable.
 
 Standards: mh-profile(5), mh-sequence(5), mh-folders of nmh
 Trust: messages are the senders'; the folder and its sequences are its owner's.
@@ -50,7 +55,8 @@ class _Written(msgspec.Struct):
 class Mh:
     """One MH folder: takes mail, lists it, gives it back.
 
-    ``unseen`` names the sequences that new mail joins (nmh's Unseen-Sequence); none when empty.
+    ``unseen`` names the sequences that new mail joins (nmh's Unseen-Sequence); none when empty. ``mode`` are the
+    permissions of a message (nmh's Msg-Protect).
     """
 
     def __init__(
@@ -62,9 +68,11 @@ class Mh:
         locks: LockPolicy = _LOCKS,
         clock: Clock = _CLOCK,
         owner: int | None = None,
+        mode: int = 0o400,
     ) -> None:
         self._fs = fs
         self._path = path
+        self._mode = mode
         self._unseen = tuple(unseen)
         self._sequences = SafeFile(fs, f"{path}/.mh_sequences", locks, clock, owner)
 
@@ -139,7 +147,7 @@ class Mh:
         hidden = f"{self._path}/.{message.unique}"
         if found := self._left_by_crash(index, message, hidden):
             return found
-        with contextlib.closing(self._fs.create(hidden)) as file:
+        with contextlib.closing(self._fs.create(hidden, self._mode)) as file:
             try:
                 size = fill(file, message)
                 if sync:
