@@ -1,0 +1,53 @@
+"""Giving up rights: a role becomes its user for good, and can never gain rights again.
+
+SECURITY: groups, then gid, then uid, each real, effective and saved; then no_new_privs, which set-user-ID programs
+cannot undo. A role that should have dropped rights and could not does not run.
+"""
+
+import ctypes
+import grp
+import os
+import pwd
+import resource
+
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+
+
+class CannotDropError(Exception):
+    """The rights could not be given up; the message says why and what to do."""
+
+
+def become(user: str, group: str) -> None:
+    """Become ``user`` with ``group`` as only group. Does nothing unless we are root. Raises CannotDropError."""
+    if os.geteuid() != 0:
+        return
+    try:
+        entry = pwd.getpwnam(user)
+        gid = grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise CannotDropError(f"{error.args[0]}: make the users with: penfold init --users") from None
+    if entry.pw_uid == 0:
+        raise CannotDropError(f"{user} is root: a role never runs as root; name another user in [roles]")
+    os.setgroups([gid])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+    if os.getresuid() != (entry.pw_uid,) * 3:
+        raise CannotDropError(f"the kernel did not make us {user}")
+
+
+def seal(*, memory_secret: bool = False) -> None:
+    """Set no_new_privs; with ``memory_secret`` nobody may look into our memory (the role that sees passwords)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise CannotDropError(f"no_new_privs: {os.strerror(ctypes.get_errno())}")
+    if memory_secret:
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def raise_descriptor_limit() -> int:
+    """Allow as many descriptors as the hard limit lets us; gives the number."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
