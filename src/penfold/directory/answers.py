@@ -106,7 +106,7 @@ async def decide(
     router: Router, question: Question, tables: Tables, answers: RecordedAnswers | None = None
 ) -> Decision:
     """Ask the router until it decides; 451 4.3.5 after MAX_ROUNDS rounds."""
-    answers = answers or tables.answers()
+    answers = tables.answers() if answers is None else answers
     for _ in range(MAX_ROUNDS):
         decision = router.resolve(question, answers)
         if isinstance(decision, Decision):

@@ -20,74 +20,63 @@ import hashlib
 import hmac
 import re
 import secrets
-import stringprep
-import unicodedata
 from collections.abc import Callable
 from functools import cache
 
 import argon2
-import msgspec
 
 from penfold.directory.crypt import CryptUnavailableError, crypt_matches
+from penfold.protocols.sasl.base import Verifier
+from penfold.protocols.sasl.prepare import Unprepared, prepare
+from penfold.protocols.sasl.scram import MAX_ITERATIONS, derive
 
 MEMORY_KIB = 19 * 1024
 TIME_COST = 2
 PARALLELISM = 1
-SCRAM_ITERATIONS = 4096
-MAX_ITERATIONS = 1_000_000
 MAX_PASSWORD = 1024  # octets; longer ones are never right
 
 _HASHER = argon2.PasswordHasher(time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=PARALLELISM)
 
 
-class ScramKeys(msgspec.Struct, frozen=True, array_like=True):
-    """What a server must know for SCRAM-SHA-256 (RFC 5802 §3)."""
-
-    salt: bytes
-    iterations: int
-    stored_key: bytes
-    server_key: bytes
-
-    def __str__(self) -> str:
-        """Write as ``{SCRAM-SHA-256}iterations,salt,stored key,server key`` in base 64."""
-        parts = (self.salt, self.stored_key, self.server_key)
-        return f"{{SCRAM-SHA-256}}{self.iterations}," + ",".join(base64.b64encode(part).decode() for part in parts)
-
-
 def make(password: str, *, scram: bool = True) -> str:
     """Make the verifier of a new password: argon2id, and beside it SCRAM-SHA-256. ValueError where it is unfit."""
-    prepared = prepare(password)
-    if not prepared or len(prepared.encode()) > MAX_PASSWORD:
-        raise ValueError("a password has 1 to 1024 octets and no control characters")
+    prepared = _fit(password)
+    if not prepared:
+        raise ValueError(f"a password has 1 to {MAX_PASSWORD} octets and no control characters")
     made = "{ARGON2ID}" + _HASHER.hash(prepared)
-    return f"{made} {make_scram(password)}" if scram else made
-
-
-def make_scram(password: str, *, salt: bytes | None = None, iterations: int = SCRAM_ITERATIONS) -> ScramKeys:
-    """Make a SCRAM-SHA-256 verifier; ``salt`` is random where none is given."""
-    salt = salt if salt is not None else secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha256", prepare(password).encode(), salt, iterations)
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    server_key = hmac.digest(salted, b"Server Key", "sha256")
-    return ScramKeys(salt, iterations, hashlib.sha256(client_key).digest(), server_key)
+    return f"{made} {scram_text(derive(prepared, secrets.token_bytes(16)))}" if scram else made
 
 
 def verify(verifier: str | None, password: str) -> bool:
     """Tell whether the password is right. None is an unknown user: the same work, and never right."""
-    prepared = prepare(password)
-    fit = 0 < len(prepared.encode()) <= MAX_PASSWORD
-    if verifier is None or not fit:
-        _argon2id(dummy(), prepared if fit else "unfit")
+    prepared = _fit(password)
+    if verifier is None or not prepared:
+        _argon2id(dummy(), prepared or "unfit")
         return False
     return any(_SCHEMES[scheme](value, prepared) for scheme, value in _parts(verifier) if scheme in _SCHEMES)
 
 
-def scram(verifier: str | None) -> ScramKeys | None:
+def _fit(password: str) -> str:
+    """Prepare a password; empty where it is none."""
+    try:
+        prepared = prepare(password)
+    except Unprepared:
+        return ""
+    return prepared if len(prepared.encode()) <= MAX_PASSWORD else ""
+
+
+def scram(verifier: str | None) -> Verifier | None:
     """Find the SCRAM-SHA-256 part of a verifier; None where there is none that can be read."""
     for scheme, value in _parts(verifier or ""):
         if scheme == "SCRAM-SHA-256":
             return _parse_scram(value)
     return None
+
+
+def scram_text(keys: Verifier) -> str:
+    """Write keys as ``{SCRAM-SHA-256}iterations,salt,stored key,server key`` in base 64."""
+    parts = (keys.salt, keys.stored_key, keys.server_key)
+    return f"{{SCRAM-SHA-256}}{keys.iterations}," + ",".join(base64.b64encode(part).decode() for part in parts)
 
 
 def outdated(verifier: str) -> bool:
@@ -113,42 +102,6 @@ def readable(verifier: str) -> bool:
 def dummy() -> str:
     """The verifier that unknown users are checked against: of a random password nobody knows."""
     return _HASHER.hash(secrets.token_urlsafe(16))
-
-
-def dummy_scram(user: str, key: bytes) -> ScramKeys:
-    """Invent the keys of an unknown user: the same ones each time, so that the salt does not tell them from real ones.
-
-    ``key`` is a secret of this host.
-    """
-    digest = hmac.digest(key, user.encode(), "sha512")
-    return ScramKeys(digest[:16], SCRAM_ITERATIONS, digest[16:48], digest[32:])
-
-
-def prepare(password: str) -> str:
-    """Bring a password into its one form (SASLprep); empty where it holds what no password may hold."""
-    if password.isascii():
-        return password if password.isprintable() else ""
-    mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in password if not stringprep.in_table_b1(c))
-    normal = unicodedata.normalize("NFKC", mapped)
-    return "" if any(_forbidden(c) for c in normal) or _mixed_directions(normal) else normal
-
-
-_FORBIDDEN = (
-    stringprep.in_table_c12, stringprep.in_table_c21_c22, stringprep.in_table_c3, stringprep.in_table_c4,
-    stringprep.in_table_c5, stringprep.in_table_c6, stringprep.in_table_c7, stringprep.in_table_c8,
-    stringprep.in_table_c9,
-)  # fmt: skip
-
-
-def _forbidden(character: str) -> bool:
-    return any(table(character) for table in _FORBIDDEN)
-
-
-def _mixed_directions(text: str) -> bool:
-    right_to_left = [stringprep.in_table_d1(c) for c in text]
-    if not any(right_to_left):
-        return False
-    return any(map(stringprep.in_table_d2, text)) or not (right_to_left[0] and right_to_left[-1])
 
 
 _PART = re.compile(r"\{([A-Za-z0-9.-]+)\}(\S*)\Z")
@@ -218,7 +171,7 @@ _SCHEMES: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def _parse_scram(value: str) -> ScramKeys | None:
+def _parse_scram(value: str) -> Verifier | None:
     parts = value.split(",")
     try:
         count = int(parts[0])
@@ -226,4 +179,4 @@ def _parse_scram(value: str) -> ScramKeys | None:
     except (ValueError, binascii.Error):
         return None
     fit = 1 <= count <= MAX_ITERATIONS and salt and len(stored) == len(server) == 32
-    return ScramKeys(salt, count, stored, server) if fit else None
+    return Verifier(salt, count, stored, server) if fit else None

@@ -14,7 +14,7 @@ class Routing:
 
     def resolve(self, question: Question, answers: RecordedAnswers | None = None) -> Soon[Decision]:
         """Decide; ``answers`` (of ``tables.answers()``) afterwards holds every answer used, for ``why`` and replay."""
-        known = answers or self.tables.answers()
+        known = self.tables.answers() if answers is None else answers
         decision = self.router.resolve(question, known)
         if isinstance(decision, Decision):
             return decision

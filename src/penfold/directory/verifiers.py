@@ -8,7 +8,7 @@ from collections.abc import Callable
 from penfold.directory import passwords
 from penfold.directory.authenticator import ScramAccount
 from penfold.directory.base import Account, Secrets
-from penfold.protocols.sasl.base import Verifier
+from penfold.protocols.sasl.scram import fake_verifier
 
 
 class VerifierTable:
@@ -18,6 +18,7 @@ class VerifierTable:
         self._secrets = secrets
         self._account = account
         self._key = key
+        passwords.dummy()  # SECURITY: made now, so that the first unknown user does not pay for it
 
     def check(self, user: str, password: str) -> str | None:
         """Give the account id if the password is right; takes as long for a user that does not exist. Blocking."""
@@ -30,6 +31,5 @@ class VerifierTable:
         """Give the SCRAM verifier, made up where there is none."""
         account = self._account(user)
         found = None if account is None else passwords.scram(self._secrets.verifier(account.id))
-        made = found or passwords.dummy_scram(user.lower(), self._key)
-        verifier = Verifier(made.salt, made.iterations, made.stored_key, made.server_key, found is not None)
+        verifier = found or fake_verifier(self._key, user.lower())
         return ScramAccount(user if account is None else account.id, verifier)

@@ -336,15 +336,20 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
         bare = line.strip()
         if not joined and (not bare or bare.startswith("#")):
             continue
-        if parts and not joined and not line[0].isspace():
-            yield start, "".join(parts)
+        if not joined and not line[0].isspace():
+            yield from _whole(start, parts)
             parts = []
         if not parts:
             start = number
         joined = line.endswith("\\") and not line.endswith("\\\\")
         parts.append(line[:-1] if joined else line)
-    if parts:
-        yield start, "".join(parts)
+    yield from _whole(start, parts)
+
+
+def _whole(start: int, parts: list[str]) -> Iterator[tuple[int, str]]:
+    line = "".join(parts)
+    if line.strip():
+        yield start, line
 
 
 _NAME = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s:"#]+))\s*:')

@@ -123,6 +123,12 @@ class Resolver:
         """Tell whether mail for the address ends here: a local or virtual domain, a literal of ours, or no domain."""
         return address.domain in self.ours
 
+    def is_postmaster(self, address: Address) -> bool:
+        """Tell whether the address is postmaster's, with or without an extension, at a domain of ours."""
+        local = address.local
+        named = local[:10].lower() == "postmaster" and (len(local) == 10 or local[10] in self.separators)
+        return named and self.is_local(address)
+
     def place(self, recipient: Recipient) -> Place:
         """Prepare the look-ups of a recipient at a domain of ours."""
         address = recipient.address
@@ -212,7 +218,7 @@ class Walk:
 
     def _for_postmaster(self, recipient: Recipient) -> bool:
         lineage = (recipient.address, *recipient.parents)
-        return any(_is_postmaster(address) and self.resolver.is_local(address) for address in lineage)
+        return any(self.resolver.is_postmaster(address) for address in lineage)
 
     def verify(self, recipient: Recipient) -> Result:
         """Decide the first step, and refuse it when nothing behind it can ever be delivered."""
@@ -261,10 +267,6 @@ def _worst(problems: list[Reply]) -> Reply:
     if LOOP in problems or not problems:
         return LOOP
     return problems[0]
-
-
-def _is_postmaster(address: Address) -> bool:
-    return address.local[:10].lower() == "postmaster" and len(address.local) == 10
 
 
 # -- the rules, in order ------------------------------------------------------------------------------------------

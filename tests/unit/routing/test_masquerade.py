@@ -67,6 +67,10 @@ def test_recipient_fields_are_masked_only_on_request():
 
 @pytest.mark.parametrize("piece", [b'"\\"', b"(", b"a", b"a@", b"@", b'"', b"\\", b"a@b,", b"((", b" "])
 def test_a_field_of_one_repeated_piece_is_read_in_linear_time(piece):
+    assert any(_quick(piece * 100_000 + b"@") for _ in range(3))  # a quadratic reading takes minutes
+
+
+def _quick(field):
     before = time.process_time()
-    MASK.field(piece * 100_000 + b"@")
-    assert time.process_time() - before < 2
+    MASK.field(field)
+    return time.process_time() - before < 2

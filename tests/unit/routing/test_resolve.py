@@ -411,7 +411,7 @@ def test_a_program_file_or_list_without_parents_is_refused():
 
 def test_percent_signs_bangs_and_quoted_routes_are_unknown_users():
     for address in (
-        "a%b.test@example.test", "b.test!a@example.test", '"a@b.test"@example.test', '"@x.test,@y.test:a@b.test"@example.test',
+        "a%b.test@example.test", "b.test!a@example.test", '"a@b.test"@example.test', '"@x.test:a@b.test"@example.test',
         "a%b.test@[127.0.0.1]", '"|/bin/sh"@example.test', '"/etc/passwd"@example.test', "alice%example.test",
     ):  # fmt: skip
         assert refusal(address, stage="rcpt").status == "5.1.1", address
