@@ -8,7 +8,7 @@ import asyncio
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
-from penfold.model import Deferred, Outcome, QueueId, Reply, Settlement
+from penfold.model import Deferred, Failed, Outcome, QueueId, Reply, Settlement
 from penfold.queue.base import Claim
 from penfold.telemetry import events
 from penfold.transport.dispatch.lanes import Lane, Lanes
@@ -79,6 +79,8 @@ class Carrier:
                 job = parcel.job
                 claims.append(Claim(job.id, job.envelope, job.body, (parcel.pending[index],)))
             call.open = {}
+            for parcel in call.parcels:
+                self._release_held(parcel)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         return claims
@@ -129,16 +131,23 @@ class Carrier:
             parcel.taught = True
             self._learn(lane, outcome)
         not_before = lane.dead_until if isinstance(outcome, Deferred) and outcome.host_down else 0.0
-        self._done(
-            result(
-                parcel.job, parcel.job.targets[index], parcel.pending[index], outcome, lane.name, not_before=not_before
-            )
-        )
-        self._lanes.released(lane, 1)
         parcel.left -= 1
+        self._lanes.released(lane, 1)
+        target, pending = parcel.job.targets[index], parcel.pending[index]
+        settled = result(parcel.job, target, pending, outcome, lane.name, not_before=not_before)
+        if isinstance(outcome, Failed) and parcel.left:
+            parcel.held.append(settled)
+        else:
+            self._done(settled)
         if not parcel.left:
+            self._release_held(parcel)
             self._lanes.job_over(lane)
             self._changed()
+
+    def _release_held(self, parcel: Parcel) -> None:
+        for settled in parcel.held:
+            self._done(settled)
+        parcel.held.clear()
 
     def _learn(self, lane: Lane, outcome: Outcome) -> None:
         if not (isinstance(outcome, Deferred) and outcome.host_down):

@@ -66,6 +66,7 @@ class Ledger:
             await self._round()
             if self._bouncing:
                 await asyncio.wait(self._bouncing)
+        await self._custody.flush()
 
     async def _round(self) -> None:
         results, self._results = self._results, []

@@ -10,10 +10,10 @@ class Parcel:
     """A job waiting in a lane or being carried, with the queue's side of each target (same order).
 
     ``since`` is when it came into the lane; ``left`` the targets not settled yet; ``taught`` whether the lane learned
-    from this job already.
+    from this job already; ``held`` the failures that wait for the job's end, so that they share a DSN.
     """
 
-    __slots__ = ("job", "left", "pending", "since", "taught")
+    __slots__ = ("held", "job", "left", "pending", "since", "taught")
 
     def __init__(self, job: Job, pending: tuple[Pending, ...], since: float) -> None:
         self.job = job
@@ -21,6 +21,7 @@ class Parcel:
         self.since = since
         self.left = len(pending)
         self.taught = False
+        self.held: list[Result] = []
 
     def results(self, outcome: Outcome | None, lane: str, *, not_before: float = 0.0) -> "list[Result]":
         """Give all targets the same outcome without an attempt; None parks them."""

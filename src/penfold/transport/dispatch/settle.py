@@ -19,7 +19,7 @@ MAX_EXPANSION_DEPTH = 30
 DOUBLE_BOUNCE = "double-bounce"  # Origin.protocol of a message about a lost bounce
 BOUNCE = "bounce"  # Origin.protocol of every other DSN
 
-_ALIAS_LOOP = Reply.of(554, "5.4.6", "Aliases and forwards lead in a circle")
+ALIAS_LOOP = Reply.of(554, "5.4.6", "Aliases and forwards lead in a circle")
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -73,7 +73,7 @@ class Judge:
     def _expanded(self, result: Result, outcome: Expanded, now: float) -> Verdict:
         heirs = inherited(result.recipient, outcome.recipients)
         if len(result.recipient.parents) >= MAX_EXPANSION_DEPTH:
-            return self._failed(result, _ALIAS_LOOP, "", now, expired=False)
+            return self._failed(result, ALIAS_LOOP, "", now, expired=False)
         number = result.pending.number
         update = Replace(result.id, number, heirs) if heirs else Done(result.id, number)
         notice = None

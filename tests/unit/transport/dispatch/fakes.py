@@ -136,6 +136,9 @@ class FakeQueue:
         self._changed.clear()
         await self._changed.wait()
 
+    async def flush(self) -> None:
+        self.log.append("flush")
+
     def tick(self, seconds: float) -> None:
         """Let time pass, and the queue notice."""
         self.clock.now += seconds

@@ -74,7 +74,7 @@ def test_a_failed_recipient_is_done_only_after_its_bounce_is_accepted():
         await house.settled(1)
 
     house.run(scenario)
-    assert house.queue.log == ["DSN", Done("T00001", 0)]
+    assert house.queue.log == ["DSN", Done("T00001", 0), "flush"]
     (sent, recipients), *_ = house.submitted
     assert sent.reverse_path is None
     assert str(recipients[0].address) == "ann@here.example"
