@@ -119,7 +119,7 @@ class ScramClient:
         return b""
 
     def _prove(self, challenge: bytes) -> bytes:
-        match = _SERVER_FIRST.match(challenge.decode("latin-1"))
+        match = _SERVER_FIRST.match(challenge.decode("utf-8", "surrogateescape"))
         if match is None or not match[1].startswith(self._nonce) or match[1] == self._nonce:
             raise RemoteProtocolError("bad server-first message")
         if int(match[3]) > MAX_ITERATIONS:
@@ -130,7 +130,7 @@ class ScramClient:
             raise RemoteProtocolError("bad salt") from None
         salted = hashlib.pbkdf2_hmac(self._hash, self._password.encode(), salt, int(match[3]))
         bare = f"c=biws,r={match[1]}"
-        signed = f"{self._bare},{match[0]},{bare}".encode("latin-1")
+        signed = f"{self._bare},{match[0]},{bare}".encode("utf-8", "surrogateescape")
         client_key = hmac.digest(salted, b"Client Key", self._hash)
         proof = xor(client_key, hmac.digest(hashlib.new(self._hash, client_key).digest(), signed, self._hash))
         self._signature = hmac.digest(hmac.digest(salted, b"Server Key", self._hash), signed, self._hash)

@@ -213,7 +213,7 @@ class Conversation:
             end = self._buffer.find(b"\n")
         if (end if end >= 0 else len(self._buffer)) >= limit:
             self._skipping = True
-            self._reject(too_long, bytes(self._buffer[:_LOGGED]))
+            self._reject(too_long, bytes(self._buffer[: min(limit, _LOGGED)]))
             return None
         if end < 0:
             return None
