@@ -135,7 +135,7 @@ class Carrier:
         self._lanes.released(lane, 1)
         target, pending = parcel.job.targets[index], parcel.pending[index]
         settled = result(parcel.job, target, pending, outcome, lane.name, not_before=not_before)
-        if isinstance(outcome, Failed) and parcel.left:
+        if isinstance(outcome, Failed):
             parcel.held.append(settled)
         else:
             self._done(settled)
