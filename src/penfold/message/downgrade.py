@@ -50,7 +50,8 @@ def convert(data: Octets, target: BodyType, *, limit: int = MAX_OCTETS) -> Itera
     ``data`` is the whole message in wire form: bytes, or an mmap that stays open while the chunks are read. A message
     that fits already comes back octet for octet. Raises Permanent (554 5.6.3) before the first chunk.
 
-    PERF: 1 MB of 8-bit text to quoted-printable: 6 ms; a message that fits: 0.2 ms per MB (the search).
+    PERF: 1 MB of 8-bit text in short lines to quoted-printable: 18 ms; a message that fits: 2 ms per MB (timeit,
+    CPython 3.11), nearly all of it counting line ends.
     """
     if len(data) > limit:
         raise Permanent(_TOO_LARGE)

@@ -89,14 +89,15 @@ class Notifier:
         ]
         boundary = _boundary(message_id, parts)
         to = to or envelope.reverse_path or self.postmaster
-        head = self._head(envelope.message_id, to, ordered[0].action, date, message_id, boundary)
+        head = self._head(envelope.message_id, to, ordered[0].action, date, message_id)
+        head += _multipart(boundary, returned.encoding)
         return Notification(
             octets=head + b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts) + _close(boundary),
             body_type=BodyType.EIGHT if returned.encoding == "8bit" else BodyType.SEVEN,
             smtputf8=not to.ascii,
         )
 
-    def _head(self, about: str, to: Address, action: Action, date: float, message_id: str, boundary: bytes) -> bytes:
+    def _head(self, about: str, to: Address, action: Action, date: float, message_id: str) -> bytes:
         lines = [
             f"From: Mail delivery <{_ascii_address(self.postmaster)}>",
             f"To: <{escape.visible(str(to))}>",
@@ -106,10 +107,8 @@ class Notifier:
             *([f"In-Reply-To: {about}", f"References: {about}"] if _MESSAGE_ID.match(about) else []),
             "Auto-Submitted: auto-replied",
             "MIME-Version: 1.0",
-            "Content-Type: multipart/report; report-type=delivery-status;",
-            f'\tboundary="{boundary.decode()}"',
         ]
-        return "".join(line + "\r\n" for line in lines).encode("utf-8", "replace") + b"\r\n"
+        return "".join(line + "\r\n" for line in lines).encode("utf-8", "replace")
 
     def _human(self, reports: Sequence[Report], subject: bytes | None, returned: "_Returned") -> str:
         said = f' with the subject "{escape.visible(subject.decode("utf-8", "replace"), 200)}"' if subject else ""
@@ -183,6 +182,13 @@ def _returned_header(header: bytes, limit: int, *, utf8: bool) -> _Returned:
     return _Returned("text/rfc822-headers; charset=utf-8", "quoted-printable", b"".join(quoted_printable(lines)))
 
 
+def _multipart(boundary: bytes, encoding: str) -> bytes:
+    """The last fields of the head, and the empty line; 8bit inside has to be announced outside (RFC 2045 §6.4)."""
+    label = b"Content-Transfer-Encoding: 8bit\r\n" if encoding == "8bit" else b""
+    kind = b"Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="
+    return kind + b'"' + boundary + b'"\r\n' + label + b"\r\n"
+
+
 def _part(kind: str, encoding: str, octets: bytes) -> bytes:
     return f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode() + octets
 
@@ -213,7 +219,7 @@ def _close(boundary: bytes) -> bytes:
 
 
 def _wrapped(text: str, indent: str = "") -> str:
-    return "\n".join(wrap(text, 76, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False))
+    return "\n".join(wrap(text, 74, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False))
 
 
 def _paragraph(report: Report) -> str:

@@ -45,7 +45,7 @@ def parse_dsn(data: bytes) -> Dsn | None:
     if status is None:
         return None
     text = decoded(data[status.body : status.end], status.encoding)
-    groups = [_fields(group) for group in _BLANK.split(text, MAX_RECIPIENTS + 1)]
+    groups = [field_table(group) for group in _BLANK.split(text, MAX_RECIPIENTS + 1)]
     filled = [group for group in groups if group]
     return Dsn(
         filled[0] if filled else {},
@@ -54,7 +54,8 @@ def parse_dsn(data: bytes) -> Dsn | None:
     )
 
 
-def _fields(group: bytes) -> dict[str, str]:
+def field_table(group: bytes) -> dict[str, str]:
+    """Read the fields of a group: lower-case names, unfolded values; the first of a name counts."""
     found: dict[str, str] = {}
     for field in Header(group).fields:
         if field.name:
@@ -64,17 +65,17 @@ def _fields(group: bytes) -> dict[str, str]:
 
 def _fate(fields: dict[str, str]) -> Fate:
     return Fate(
-        _typed(fields.get("final-recipient", "")),
-        _typed(fields.get("original-recipient", "")),
+        typed(fields.get("final-recipient", "")),
+        typed(fields.get("original-recipient", "")),
         fields.get("action", "").lower(),
         fields.get("status", ""),
-        _typed(fields.get("remote-mta", "")),
-        _typed(fields.get("diagnostic-code", "")),
+        typed(fields.get("remote-mta", "")),
+        typed(fields.get("diagnostic-code", "")),
         fields,
     )
 
 
-def _typed(value: str) -> str:
+def typed(value: str) -> str:
     """Take the value behind its type (``rfc822; bob@example.org``)."""
     kind, _, rest = value.partition(";")
     plain = rest.strip()

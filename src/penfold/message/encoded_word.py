@@ -21,14 +21,17 @@ _ADDRESS_FIELDS = frozenset(
     for name in (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc", b"return-path", b"disposition-notification-to")
 )
 _PARAMETER_FIELDS = frozenset({b"content-type", b"content-disposition"})
-_LEAD = rb"((?:\r?\n)?[ \t]+)?"
-_GAP = rb"(?:\r?\n)?[ \t]+"
-_HIGH_WORD = rb"[^\s\x80-\xff]*+[\x80-\xff]\S*+"
-_HIGH_ATOM = rb'[^\s"()<>@,;:\\\[\]\x80-\xff]*+[\x80-\xff][^\s"()<>@,;:\\\[\]]*+'
-_QUOTED = rb'"(?:[^"\\]|\\.)*+"'
+# Every expression starts at the start of a word or of a run of blanks and gives nothing back: linear on any input.
+_LEAD = rb"((?<![ \t\r\n])(?:\r?\n)?[ \t]++)?"
+_GAP = rb"(?:\r?\n)?[ \t]++"
+_HIGH_WORD = rb"(?<!\S)[^\s\x80-\xff]*+[\x80-\xff]\S*+"
+_HIGH_ATOM = rb'(?<![^\s"()<>@,;:\\\[\]])[^\s"()<>@,;:\\\[\]\x80-\xff]*+[\x80-\xff][^\s"()<>@,;:\\\[\]]*+'
+_QUOTED = rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
 _TEXT = re.compile(_LEAD + rb"(" + _HIGH_WORD + rb"(?:" + _GAP + _HIGH_WORD + rb")*+)")
 _PHRASE = re.compile(_LEAD + rb"(" + _QUOTED + rb"|" + _HIGH_ATOM + rb"(?:" + _GAP + _HIGH_ATOM + rb")*+)", re.DOTALL)
-_PARAMETER = re.compile(rb"""([A-Za-z0-9_.-]+)[ \t]*=[ \t]*(""" + _QUOTED + rb"""|[^\s;"]+)""", re.DOTALL)
+_PARAMETER = re.compile(
+    rb"""(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]++)[ \t]*+=[ \t]*+(""" + _QUOTED + rb"""|[^\s;"]++)""", re.DOTALL
+)
 _PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _WORD_OCTETS = 42  # gives at most 56 characters of base64, under 75 with the charset

@@ -11,8 +11,15 @@ from urllib.parse import unquote_to_bytes
 MAX_PARAMETERS = 100
 
 _MAIN = re.compile(r"\s*([^\s;/()<>@,]+)\s*(?:/\s*([^\s;/()<>@,]+))?")
-_PARAMETER = re.compile(r"""([^\s=;"()]+)\s*=\s*("(?:[^"\\]|\\.)*+"?|[^\s;"]*)|"(?:[^"\\]|\\.)*+"?""", re.DOTALL)
+_PARAMETER = re.compile(
+    r"""(?<![^\s=;"()])([^\s=;"()]++)\s*+=\s*+("(?:[^"\\]|\\.)*+"?|[^\s;"]*+)|"(?:[^"\\]|\\.)*+"?""", re.DOTALL
+)
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
+_CHARSET = re.compile(
+    r"(?:utf-8|us-ascii|iso-8859-\d{1,2}|windows-\d{3,4}|koi8-[ru]|iso-2022-(?:jp|kr)|shift_jis|euc-(?:jp|kr)|gb2312|gbk"
+    r"|gb18030|big5|tis-620|macintosh)\Z",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?\Z")
 
 
@@ -70,12 +77,15 @@ def _extended(parts: dict[int, tuple[bool, str]]) -> str:
         coded, value = parts[number]
         if number == 0 and coded and value.count("'") >= 2:
             charset, _, value = value.split("'", 2)
-        octets += unquote_to_bytes(value) if coded else value.encode("utf-8", "surrogateescape")
+        plain = value.encode("utf-8", "surrogateescape")
+        octets += unquote_to_bytes(plain) if coded else plain
     return _decode(octets, charset)
 
 
 def _decode(octets: bytes, charset: str) -> str:
+    # SECURITY: only charsets of mail; Python's other codecs (punycode, unicode_escape) are slow or make surrogates.
+    known = charset if _CHARSET.match(charset) else "utf-8"
     try:
-        return octets.decode(charset or "utf-8", "replace")
-    except (LookupError, UnicodeError, ValueError):
+        return octets.decode(known, "replace")
+    except LookupError:
         return octets.decode("utf-8", "replace")

@@ -2,10 +2,12 @@
 
 import email
 import email.policy
+import time
 
 import pytest
 
 from penfold.message.downgrade import convert, needs, utf8_refusal
+from penfold.message.encoded_word import ascii_header
 from penfold.model import Address, BodyType, Permanent
 
 SEVEN, EIGHT, BINARY = BodyType.SEVEN, BodyType.EIGHT, BodyType.BINARY
@@ -157,3 +159,11 @@ def test_smtputf8_mail_may_go_to_an_old_host_only_when_all_of_it_is_ascii():
     assert utf8_refusal([ascii_address], b"Subject: x\r\n") is None
     assert utf8_refusal([ascii_address, other], b"Subject: x\r\n").status == "5.6.7"
     assert utf8_refusal([ascii_address], "Subject: ä\r\n".encode()).status == "5.6.7"
+
+
+@pytest.mark.parametrize("name", [b"Subject", b"From", b"Content-Type"])
+@pytest.mark.parametrize("run", [b"a", b" ", b'"', b'\\"', b"a=", b"\xc3\xa9", b" \xe9", b"\r\n ", b"("])
+def test_making_a_hostile_field_ascii_costs_linear_time(name, run):
+    started = time.process_time()
+    ascii_header(name + b": \xe9 " + b'"' + run * (600_000 // len(run)) + b"\r\n")
+    assert time.process_time() - started < 3

@@ -172,6 +172,7 @@ def test_the_default_of_what_comes_back_is_policy():
 def test_an_eight_bit_message_comes_back_as_eight_bit_and_a_binary_one_not_at_all():
     eight = build(original=whole(HEADER + b"\r\n\xe9\r\n"), ret="FULL")
     assert eight.body_type is BodyType.EIGHT
+    assert parsed(eight)["Content-Transfer-Encoding"] == "8bit"
     assert parsed(eight).get_payload()[2]["Content-Transfer-Encoding"] == "8bit"
     binary = build(original=whole(HEADER + b"\r\n\0\r\n"), ret="FULL")
     assert (binary.body_type, b"\0" in binary.octets) == (BodyType.SEVEN, False)

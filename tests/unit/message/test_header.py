@@ -44,6 +44,11 @@ def test_facts_count_hops_and_see_what_is_there():
     assert MESSAGE[known.bounds.body :] == b"Received: in the body\r\n"
 
 
+def test_an_empty_message_id_does_not_borrow_from_the_next_field():
+    known = facts(b"Message-ID:\r\nFrom: a@b.c\r\n")
+    assert (known.has_message_id, known.message_id) == (True, "")
+
+
 def test_facts_of_an_empty_header_are_all_no():
     known = facts(b"\r\nDate: in the body\r\n")
     assert (known.hops, known.message_id, known.has_date, known.has_from) == (0, "", False, False)
