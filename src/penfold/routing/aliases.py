@@ -352,7 +352,7 @@ def _whole(start: int, parts: list[str]) -> Iterator[tuple[int, str]]:
         yield start, line
 
 
-_NAME = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s:"#]+))\s*:')
+_NAME = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s:"]+))\s*:')
 
 
 def parse_aliases(text: str, file: str = "aliases") -> Iterator[AliasLine]:
