@@ -12,6 +12,7 @@ from penfold.model import Address, Envelope, Origin, QueueId, Recipient, Reply, 
 from penfold.queue.admin import QueueAdmin, Selection
 from penfold.queue.base import Bodies, Custody, Done, Later, Queue, Replace
 from penfold.queue.memory import MemoryAdmin, MemoryQueue
+from penfold.queue.spool.spool import open_spool
 
 ADA = Recipient(Address("ada", "example.test"))
 BOB = Recipient(Address("bob", "example.test"), notify=2, orcpt="rfc822;bob@example.test")
@@ -47,6 +48,10 @@ class Post:
         envelope = Envelope(sender, arrived, 0, Origin("ESMTP", client="192.0.2.1"), **more)
         return await self.queue.accept(envelope, recipients, writer, prefix)
 
+    async def depth(self) -> dict[str, int]:
+        await self.custody.flush()
+        return self.custody.depth()
+
     async def claim_all(self, now: float = 1000.0, limit: int = 100, closed=()) -> list[tuple[QueueId, int]]:
         claims = await self.custody.claim(now, limit, closed)
         self.seen.extend(claims)
@@ -63,7 +68,28 @@ async def open_memory(_path) -> Post:
     return Post(queue, queue, queue, MemoryAdmin(queue), clock, close)
 
 
-DRIVERS = {"memory": open_memory}
+async def open_posix_spool(path) -> Post:
+    return spool_post(str(path / "spool"), threads=True)
+
+
+async def open_inline_spool(path) -> Post:
+    """Small window and segments, so that overflow and release happen all the time."""
+    return spool_post(str(path / "spool"), threads=False, window=3, limit=2000)
+
+
+def spool_post(root: str, **options: Any) -> Post:
+    clock = Clock()
+    troubles: list[str] = []
+    spool = open_spool(root, clock=clock, report=troubles.append, **options)
+
+    async def close() -> None:
+        await spool.close()
+        assert troubles == []
+
+    return Post(spool.queue, spool.custody, spool.bodies, spool.admin, clock, close)
+
+
+DRIVERS = {"memory": open_memory, "spool": open_posix_spool, "spool-inline": open_inline_spool}
 
 
 @pytest.fixture(params=sorted(DRIVERS))
@@ -200,10 +226,10 @@ def test_a_done_message_is_gone_with_its_body(run):
         qid = await post.put(ADA, BOB)
         await post.claim_all()
         await post.custody.settle([Done(qid, 0)])
-        assert post.custody.depth()["messages"] == 1
+        assert (await post.depth())["messages"] == 1
         await post.custody.settle([Done(qid, 1), Done(qid, 1), Done(qid, 0)])
         await post.custody.settle([Done(qid, 1)])
-        assert post.custody.depth() == {"ready": 0, "active": 0, "deferred": 0, "held": 0, "messages": 0}
+        assert (await post.depth()) == {"ready": 0, "active": 0, "deferred": 0, "held": 0, "messages": 0}
         assert await post.claim_all() == []
 
     run(body)
@@ -217,7 +243,7 @@ def test_a_deferred_recipient_waits_for_its_due_time_and_remembers(run):
             [Done(qid, 0), later(qid, 1, 1060.0, attempts=3, reply=BUSY, remote="mx.example.test", warned=True)]
         )
         assert await post.claim_all(1059.9) == []
-        assert post.custody.depth() == {"ready": 0, "active": 0, "deferred": 1, "held": 0, "messages": 1}
+        assert (await post.depth()) == {"ready": 0, "active": 0, "deferred": 1, "held": 0, "messages": 1}
         (claim,) = await post.custody.claim(1060.0, 10)
         (pending,) = claim.pending
         assert (pending.number, pending.recipient, pending.attempts) == (1, BOB, 3)
@@ -275,7 +301,7 @@ def test_a_replaced_recipient_gives_way_to_new_numbers_ready_now(run):
         (claim,) = await post.custody.claim(1000.0, 10)
         assert [(p.number, p.recipient) for p in claim.pending] == [(2, dan), (3, CAROL)]
         await post.custody.settle([Done(qid, 1), Done(qid, 2), Done(qid, 3)])
-        assert post.custody.depth()["messages"] == 0
+        assert (await post.depth())["messages"] == 0
 
     run(body)
 
@@ -297,7 +323,7 @@ def test_a_replacement_that_is_a_recipient_already_is_dropped(run, deferred):
         await post.custody.settle([Replace(qid, 3, (ADA,))])
         assert await post.claim_all(now) == [(qid, 4)], "ada was replaced, not served"
         await post.custody.settle([Replace(qid, 4, (BOB,)), Done(qid, 2)])
-        assert post.custody.depth()["messages"] == 0
+        assert (await post.depth())["messages"] == 0
 
     run(body)
 
@@ -318,7 +344,7 @@ def test_a_replacement_by_nobody_ends_custody(run):
         qid = await post.put(ADA)
         await post.claim_all()
         await post.custody.settle([Replace(qid, 0, ())])
-        assert post.custody.depth()["messages"] == 0
+        assert (await post.depth())["messages"] == 0
 
     run(body)
 
@@ -376,7 +402,7 @@ def test_depth_counts_by_state(run):
         second = await post.put(CAROL)
         third = await post.put(ADA)
         assert await post.admin.hold(Selection(ids=(third,))) == 1
-        assert post.custody.depth() == {"ready": 1, "active": 1, "deferred": 1, "held": 1, "messages": 3}
+        assert (await post.depth()) == {"ready": 1, "active": 1, "deferred": 1, "held": 1, "messages": 3}
         assert await post.claim_all() == [(second, 0)]
 
     run(body)
@@ -425,9 +451,9 @@ def test_delete_ends_custody_also_of_what_is_being_delivered(run):
         await post.custody.settle([later(deferred, 0, 5000.0)])
         assert await post.admin.delete(Selection()) == 4
         assert await post.claim_all(9000.0) == []
-        assert post.custody.depth()["messages"] == 1, "one is being delivered"
+        assert (await post.depth())["messages"] == 1, "one is being delivered"
         await post.custody.settle([later(active, 0, 5000.0), Replace(active, 1, (CAROL,))])
-        assert post.custody.depth() == {"ready": 0, "active": 0, "deferred": 0, "held": 0, "messages": 0}
+        assert (await post.depth()) == {"ready": 0, "active": 0, "deferred": 0, "held": 0, "messages": 0}
 
     run(body)
 

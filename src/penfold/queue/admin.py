@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from penfold.model import Address, BodyRef, Envelope, QueueId, Reply, Route
+from penfold.model import Address, BodyRef, Envelope, QueueId, Recipient, Reply, Route
 from penfold.queue.entry import Entry
 
 
@@ -117,6 +117,13 @@ def listed(qid: QueueId, envelope: Envelope, entry: Entry) -> Listed:
         original="" if recipient.original is None else str(recipient.original),
         route=entry.route,
     )
+
+
+def successors(recipient: Recipient, addresses: Sequence[Address]) -> list[Recipient]:
+    """Make recipients at other addresses that keep the DSN wishes and the original address."""
+    r = recipient
+    original = r.original or r.address
+    return [Recipient(address, original, r.notify, r.orcpt, r.owner, (), r.rights) for address in addresses]
 
 
 class QueueAdmin(Protocol):

@@ -119,17 +119,20 @@ class Custody(Protocol):
     def abandon(self, claims: Sequence[Claim]) -> None:
         """Give claimed recipients back untouched (shutdown, a mailer that died): they are due again at once."""
 
-    async def wait(self, now: float) -> None:
+    async def wait(self, now: float, closed: Collection[str] = ()) -> None:
         """Return when there may be something to claim: new mail, a due time reached, an operator's order.
 
-        What the last claim saw and left (a closed lane) does not count.
+        Mail that waits for a closed lane does not count, as in ``claim``.
         """
 
     async def flush(self) -> None:
         """Make everything settled so far durable: before a shutdown."""
 
     def depth(self) -> dict[str, int]:
-        """Count recipients ``ready`` (fresh), ``active`` (claimed), ``deferred``, ``held``; and ``messages``."""
+        """Count recipients ``ready`` (fresh), ``active`` (claimed), ``deferred``, ``held``; and ``messages``.
+
+        A message finished less than 50 ms ago may still count.
+        """
 
 
 class Body(Protocol):

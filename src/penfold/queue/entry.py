@@ -14,7 +14,7 @@ REPLACED   others took  never
 ========== ============ ==========================================
 
 ``active`` (claimed by the scheduler) stands beside the state: an operator may hold or delete what is being delivered at
-this moment, and the order takes effect when the attempt ends.
+this moment, and the order takes effect when the attempt ends. ``queued`` is for a driver's own line of ready work.
 """
 
 from collections.abc import Iterable
@@ -42,6 +42,7 @@ class Entry:
         "due",
         "lane",
         "number",
+        "queued",
         "recipient",
         "remote",
         "reply",
@@ -56,6 +57,7 @@ class Entry:
         self.due = due
         self.state = State.WAITING
         self.active = False
+        self.queued = False
         self.lane = ""
         self.attempts = 0
         self.reply: Reply | None = None

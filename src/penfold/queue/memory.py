@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from penfold.model import Address, BodyRef, Envelope, QueueId, Recipient, Reply, Route, Transient
 from penfold.model.ids import queue_id
-from penfold.queue.admin import Listed, Selection, Shown, listed
+from penfold.queue.admin import Listed, Selection, Shown, listed, successors
 from penfold.queue.base import BodyWriter, Claim, Done, Later, Replace, Update
 from penfold.queue.bell import Bell
 from penfold.queue.entry import Entry, State, newcomers, sized
@@ -277,10 +277,3 @@ class MemoryAdmin:
         self._queue.drop_if_finished(message)
         self._queue.bell.ring()
         return len(fresh)
-
-
-def successors(recipient: Recipient, addresses: Sequence[Address]) -> list[Recipient]:
-    """Make recipients at other addresses that keep the DSN wishes and the original address."""
-    r = recipient
-    original = r.original or r.address
-    return [Recipient(address, original, r.notify, r.orcpt, r.owner, (), r.rights) for address in addresses]

@@ -1,0 +1,267 @@
+"""The custodian's shelf: its segments and body files from the grant to the unlink.
+
+Blocking methods (``make_segment``, ``make_bodies``, ``clear``) run in the index's thread, the others on the loop.
+
+Durability: a number is reserved by a synced commit before its first use; a name is synced before it is handed out;
+nothing is unlinked before the index that does without it has been synced.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+
+from penfold.fs.base import FileSystem
+from penfold.model import Transient, from_os_error
+from penfold.queue.spool.grant import BodyGrant, SegmentGrant
+from penfold.queue.spool.index import Index, SegmentRow
+from penfold.queue.spool.layout import body_name, remove, segment_name
+from penfold.queue.spool.record import Head, Type, head_payload, pack
+from penfold.queue.spool.thread import T, Worker
+
+SEGMENT_LIMIT = 64 << 20
+_NUMBERS = 64
+_BODIES = 8
+
+
+class Segment:
+    """A segment in custody.
+
+    ``memory`` counts messages in it that live in memory alone, ``rows`` those the index holds; ``last`` is the greatest
+    lsn custody has heard of; ``marks`` has a bit for every lsn accounted for.
+    """
+
+    __slots__ = (
+        "carry",
+        "closed",
+        "created",
+        "indexed",
+        "last",
+        "length",
+        "log_id",
+        "marks",
+        "memory",
+        "number",
+        "rows",
+    )
+
+    def __init__(self, number: int, log_id: int, created: float, *, carry: bool = False) -> None:
+        self.number = number
+        self.log_id = log_id
+        self.created = created
+        self.carry = carry
+        self.closed = carry
+        self.indexed = carry
+        self.length = 0
+        self.marks = bytearray()
+        self.rows = 0
+        self.memory = 0
+        self.last = 0
+
+    @classmethod
+    def of(cls, row: SegmentRow) -> "Segment":
+        """Take it from the index."""
+        segment = cls(row.number, row.log_id, row.created, carry=row.carry)
+        segment.closed, segment.indexed, segment.length = row.closed, row.indexed, row.length
+        segment.marks = bytearray(row.marks)
+        segment.rows = row.rows
+        return segment
+
+    def row(self) -> SegmentRow:
+        """Show it to the index."""
+        if self.closed and not self.memory:
+            self.indexed = True
+            self.marks = bytearray()
+        return SegmentRow(
+            self.number,
+            self.carry,
+            self.log_id,
+            self.closed,
+            self.indexed,
+            self.length,
+            bytes(self.marks),
+            0,
+            self.created,
+        )
+
+    @property
+    def name(self) -> str:
+        """Its name in the spool."""
+        return segment_name(self.number, carry=self.carry)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it can go."""
+        return self.closed and not self.memory and not self.rows
+
+    def account(self, lsn: int) -> None:
+        """Set the mark of a record that memory need not remember any more."""
+        self.memory -= 1
+        place, bit = divmod(lsn, 8)
+        if place >= len(self.marks):
+            self.marks.extend(bytes(place + 1 - len(self.marks)))
+        self.marks[place] |= 1 << bit
+
+    def accounted(self, lsn: int) -> bool:
+        """Whether the mark is set."""
+        place, bit = divmod(lsn, 8)
+        return place < len(self.marks) and bool(self.marks[place] >> bit & 1)
+
+
+class Shelf:
+    """All segments, the numbers, and what waits to be unlinked."""
+
+    def __init__(
+        self,
+        fs: FileSystem,
+        root: str,
+        index: Index,
+        *,
+        clock: Callable[[], float],
+        random: Callable[[int], bytes],
+        limit: int = SEGMENT_LIMIT,
+    ) -> None:
+        self.segments: dict[int, Segment] = {}
+        self.fs = fs
+        self.root = root
+        self.changed: dict[int, None] = {}
+        self.doomed: list[str] = []
+        self._index = index
+        self._clock = clock
+        self._random = random
+        self._limit = limit
+        self._numbers = range(0)
+        self._bodies: list[BodyGrant] = []
+        self._lock = threading.Lock()
+        self._made: list[Segment] = []
+
+    def number(self) -> int:
+        """Take a number nobody ever had (blocking)."""
+        if not self._numbers:
+            first = self._index.reserve(_NUMBERS)
+            self._numbers = range(first, first + _NUMBERS)
+        number, self._numbers = self._numbers[0], self._numbers[1:]
+        return number
+
+    def make_segment(self, worker: str) -> SegmentGrant:
+        """Make a segment and its head record, durable in name and content (blocking). Raises OSError."""
+        segment = Segment(self.number(), int.from_bytes(self._random(8)), self._clock())
+        path = f"{self.root}/{segment.name}"
+        file = self.fs.create(path)
+        head = head_payload(Head(segment.number, worker, segment.created))
+        file.append(pack(Type.HEAD, segment.log_id, 0, head, flags=1))
+        file.datasync()
+        self.fs.sync_directory(f"{self.root}/intake")
+        with self._lock:
+            self._made.append(segment)
+        return SegmentGrant(segment.number, segment.name, segment.log_id, file, self._limit)
+
+    def take_body(self) -> BodyGrant:
+        """Give an empty body file, making some ahead (blocking). Raises OSError."""
+        with self._lock:
+            if self._bodies:
+                return self._bodies.pop()
+        grants = []
+        for _ in range(_BODIES):
+            name = body_name(self.number())
+            grants.append(BodyGrant(name, self.fs.create(f"{self.root}/{name}")))
+        self.fs.sync_directory(f"{self.root}/body")
+        with self._lock:
+            self._bodies += grants
+            return self._bodies.pop()
+
+    def find(self, number: int) -> Segment | None:
+        """Find a segment; those just made become known here."""
+        if self._made:
+            with self._lock:
+                made, self._made = self._made, []
+            for segment in made:
+                self.add(segment)
+        return self.segments.get(number)
+
+    def add(self, segment: Segment) -> None:
+        """Put a segment on the shelf."""
+        self.segments[segment.number] = segment
+        self.touch(segment)
+
+    def touch(self, segment: Segment) -> None:
+        """Note that the index should hear of it."""
+        self.changed[segment.number] = None
+
+    def rows(self) -> list[SegmentRow]:
+        """Give what changed to the next batch."""
+        self.find(0)
+        changed, self.changed = self.changed, {}
+        return [self.segments[number].row() for number in changed if number in self.segments]
+
+    def empty(self) -> list[Segment]:
+        """Tell the segments that can go."""
+        return [segment for segment in self.segments.values() if segment.empty]
+
+    def clear(self, names: Iterable[str]) -> None:
+        """Sync the index, then unlink (blocking). Raises OSError; may be repeated."""
+        self._index.sync()
+        directories = set()
+        for name in names:
+            if remove(self.fs, f"{self.root}/{name}"):
+                directories.add(name.partition("/")[0])
+        for directory in sorted(directories):
+            self.fs.sync_directory(f"{self.root}/{directory}")
+
+    def count(self) -> int:
+        """Count messages in custody."""
+        return sum(segment.rows + segment.memory for segment in self.segments.values())
+
+
+class Room:
+    """Whether the disk still has its reserve; asks the file system now and then, never per message."""
+
+    def __init__(self, fs: FileSystem, root: str, clock: Callable[[], float], reserve: int | None) -> None:
+        self._fs = fs
+        self._root = root
+        self._clock = clock
+        free = fs.free(root)[0]
+        self.reserve = max(64 << 20, free // 50) if reserve is None else reserve
+        self._asked = float("-inf")
+        self._answer = True
+
+    def __call__(self) -> bool:
+        """Answer, at most a second old."""
+        now = self._clock()
+        if not 0 <= now - self._asked < 1:
+            self._asked = now
+            self._answer = self._enough()
+        return self._answer
+
+    def _enough(self) -> bool:
+        try:
+            octets, inodes = self._fs.free(self._root)
+        except OSError:
+            return False
+        return octets > self.reserve and inodes > 1000
+
+
+class DirectSource:
+    """A SegmentSource for an intake writer in the custodian's own process."""
+
+    def __init__(self, shelf: Shelf, thread: Worker, room: Room, worker: str) -> None:
+        self._shelf = shelf
+        self._thread = thread
+        self._room = room
+        self._worker = worker
+
+    def next_segment(self) -> SegmentGrant:
+        """Make a segment."""
+        return self._made(lambda: self._shelf.make_segment(self._worker))
+
+    def spare_body(self) -> BodyGrant:
+        """Take a body file."""
+        return self._made(self._shelf.take_body)
+
+    def room(self) -> bool:
+        """Ask the disk."""
+        return self._room()
+
+    def _made(self, make: Callable[[], T]) -> T:
+        try:
+            return self._thread.wait(make)
+        except OSError as error:
+            raise Transient(from_os_error(error)) from error
