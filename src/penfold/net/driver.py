@@ -65,6 +65,43 @@ class Driver:
 
         ``tls`` begins the conversation with a handshake as server. ``session.connected`` follows on the loop.
         """
+        link = self._link(sock, session, peer, local)
+        self.spawn(self._open(sock, link, tls))
+        return link
+
+    async def adopt(
+        self,
+        sock: socket.socket,
+        session: Session,
+        *,
+        peer: Peer | None = None,
+        tls: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+    ) -> Link:
+        """Host ``session`` on a connection we made, as client; ``session.connected`` was called on return.
+
+        Raises OSError when the handshake that ``tls`` asks for fails.
+        """
+        link = self._link(sock, session, peer, None)
+        seconds = None if tls is None else HANDSHAKE_SECONDS
+        try:
+            if tls is None:
+                await self.loop.connect_accepted_socket(lambda: link, sock)
+            else:
+                await self.loop.create_connection(
+                    lambda: link,
+                    sock=sock,
+                    ssl=tls,
+                    server_hostname=server_hostname or "",
+                    ssl_handshake_timeout=seconds,
+                )
+        except BaseException:
+            sock.close()
+            link.connection_lost(None)
+            raise
+        return link
+
+    def _link(self, sock: socket.socket, session: Session, peer: Peer | None, local: Peer | None) -> Link:
         unix = sock.family == socket.AF_UNIX
         link = Link(
             self,
@@ -75,7 +112,6 @@ class Driver:
         )
         self.links[link] = session
         self._empty.clear()
-        self.spawn(self._open(sock, link, tls))
         return link
 
     async def drain(self, seconds: float) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from penfold.model import ProtocolError
+from penfold.net.dial import readable
 from penfold.net.driver import Driver, Link, Peer, Session, peer_of
 
 BACKLOG = 1024
@@ -260,7 +261,7 @@ class Listener:
     async def _first_octets(self, sock: socket.socket, preface: Preface) -> Prefaced:
         """Look at what has come without taking it, so that the TLS client hello behind it stays in the socket."""
         while True:
-            await _readable(self._loop, sock)
+            await readable(self._loop, sock)
             seen = sock.recv(_PREFACE_LIMIT, socket.MSG_PEEK)
             found = preface(seen)
             if found is not None:
@@ -273,20 +274,6 @@ class Listener:
         if found.octets:
             sock.recv(found.octets)
         return found
-
-
-async def _readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-    waiter: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(sock, _settle, waiter)
-    try:
-        await waiter
-    finally:
-        loop.remove_reader(sock)
-
-
-def _settle(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 __all__ = ["FULL", "Admit", "Link", "Listener", "Preface", "Prefaced", "bind_tcp", "bind_unix", "inherited"]
