@@ -59,9 +59,10 @@ class MmdfShape:
         """Give separator, flags, fields, body, separator."""
         head = SEPARATOR + status_fields(message.flags)
         if message.body.size <= SMALL:
-            text = b"\n" + message.prefix.replace(b"\r\n", b"\n") + message.body.read().replace(b"\r\n", b"\n")
-            text = _LINE.sub(_ESCAPED, text)[1:]
-            yield (head, text, SEPARATOR if text.endswith(b"\n") else b"\n" + SEPARATOR)
+            text = message.prefix.replace(b"\r\n", b"\n") + message.body.read().replace(b"\r\n", b"\n")
+            if not text.endswith(b"\n"):
+                text += b"\n"
+            yield (head, _LINE.sub(_ESCAPED, b"\n" + text)[1:], SEPARATOR)
         else:
             yield (head,)
             yield from _long(message)

@@ -78,22 +78,26 @@ class DotLock:
         self.name = f"{path}.lock"
         self._stale = stale
         self._host = host or socket.gethostname()
-        self._inode: int | None = None
+        self._fd = -1  # kept open while we hold the lock: so its inode number cannot come back as another file's
 
     def acquire(self) -> bool:
         """Try once; False when someone else holds it. Raises OSError when the directory refuses."""
         if os.path.lexists(self.name) and not self._break_stale():
             return False
-        unique = self._make_unique()
+        unique, fd = self._make_unique()
         try:
-            return self._link(unique)
+            if self._link(unique):
+                self._fd, fd = fd, -1
+                return True
+            return False
         finally:
             _unlink(unique)
+            _close(fd)
 
     def refresh(self) -> None:
         """Touch it, so that others see that it is alive. Raises Transient when someone broke it."""
         try:
-            if os.lstat(self.name).st_ino != self._inode:
+            if not self._is_ours():
                 raise FileNotFoundError
             os.utime(self.name, follow_symlinks=False)
         except FileNotFoundError:
@@ -102,11 +106,15 @@ class DotLock:
     def release(self) -> None:
         """Give it back; a lock that is no longer ours is left alone."""
         with contextlib.suppress(OSError):
-            if self._inode is not None and os.lstat(self.name).st_ino == self._inode:
+            if self._is_ours():
                 os.unlink(self.name)
-        self._inode = None
+        _close(self._fd)
+        self._fd = -1
 
-    def _make_unique(self) -> str:
+    def _is_ours(self) -> bool:
+        return self._fd >= 0 and os.path.samestat(os.lstat(self.name), os.fstat(self._fd))
+
+    def _make_unique(self) -> tuple[str, int]:
         directory = os.path.dirname(self.name) or "."
         while True:
             unique = f"{directory}/.lk{os.getpid()}.{next(_COUNTER)}.{self._host}"
@@ -115,19 +123,17 @@ class DotLock:
                 break
         try:
             os.write(fd, f"{os.getpid()}:{self._host}".encode())
-        finally:
-            os.close(fd)
-        return unique
+        except OSError:
+            _unlink(unique)
+            _close(fd)
+            raise
+        return unique, fd
 
     def _link(self, unique: str) -> bool:
         # QUIRK: over NFS link() may report an error although it was carried out; only the link count tells.
         with contextlib.suppress(FileExistsError):
             os.link(unique, self.name, follow_symlinks=False)
-        facts = os.lstat(unique)
-        if facts.st_nlink != 2:
-            return False
-        self._inode = facts.st_ino
-        return True
+        return os.lstat(unique).st_nlink == 2
 
     def _break_stale(self) -> bool:
         """Remove the lock if it is stale; True when the name is free now."""
@@ -165,17 +171,18 @@ class DotLock:
 
     def _server_time(self) -> float:
         """Ask the file server for its time: our clocks may differ, and the lock's age is by its clock."""
-        unique = self._make_unique()
+        unique, fd = self._make_unique()
         try:
-            return os.lstat(unique).st_mtime
+            return os.fstat(fd).st_mtime
         finally:
             _unlink(unique)
+            _close(fd)
 
     def _remove_examined(self, fd: int) -> bool:
         # SECURITY: two who break the same stale lock at once must not remove the fresh lock the quicker one made: the
         # flock lets one of them at this very file, and the name must still lead to it.
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.lstat(self.name).st_ino != os.fstat(fd).st_ino:
+        if not os.path.samestat(os.lstat(self.name), os.fstat(fd)):
             return False
         os.unlink(self.name)
         return True
@@ -190,6 +197,8 @@ class KernelLock:
 
     def acquire(self) -> bool:
         """Try once; False when someone else holds it."""
+        if self._fd < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         try:
             self._call(fcntl.F_WRLCK, fcntl.LOCK_EX)
         except OSError as error:
@@ -312,3 +321,8 @@ def _is_gone(pid: int) -> bool:
 def _unlink(path: str) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        os.close(fd)
