@@ -13,7 +13,7 @@ from typing import Final
 
 _LINE: Final = re.compile(rb"([^\s:]{1,200}):([ \t\d-]*)")
 _RANGE: Final = re.compile(rb"(\d{1,9})(?:-(\d{1,9}))?")
-_CONTINUED: Final = re.compile(rb"\n[ \t]+")
+_CONTINUED: Final = re.compile(rb"\n+[ \t]+")
 
 
 class Ranges:
@@ -58,7 +58,7 @@ class Sequences:
     @classmethod
     def parse(cls, text: bytes) -> "Sequences":
         """Read a file; never raises."""
-        return cls(line for line in _CONTINUED.sub(b" ", text).split(b"\n") if line.strip(b"\0 \t\r"))
+        return cls(line for line in _CONTINUED.sub(b" ", text).split(b"\n") if line)
 
     def numbers(self, name: str) -> Ranges:
         """Tell the numbers of a sequence; empty if there is no such one."""
