@@ -83,6 +83,7 @@ class Dispatcher:
         self._kick = asyncio.Event()
         self._grace: float | None = None
         self._arrival: asyncio.Task[None] | None = None
+        self._arrival_closed: frozenset[str] = frozenset()
         self._fruitless = 0
         self._asking: dict[asyncio.Task[None], Claim] = {}
 
@@ -94,9 +95,12 @@ class Dispatcher:
     async def run(self) -> None:
         """Work until ``stop``; then let deliveries under way finish, record, and give the rest back."""
         recorder = asyncio.ensure_future(self._ledger.run())
+        recorder.add_done_callback(lambda _: self._wake())
         try:
             while self._grace is None:
                 await self._turn()
+                if recorder.done():
+                    recorder.result()
             await self._carrier.wait(self._grace)
         finally:
             await self._give_back()
@@ -127,7 +131,7 @@ class Dispatcher:
         claims: Sequence[Claim] = ()
         hungry = room * 10 >= self._window
         if hungry:
-            claims = await self._claim(room)
+            claims = await self._claim(self._lanes.spare(room))
             self._take(claims)
         self._carrier.launch()
         if not claims:
@@ -160,13 +164,23 @@ class Dispatcher:
             timer.cancel()
 
     def _expect(self) -> None:
-        if self._arrival is None:
-            self._arrival = asyncio.ensure_future(self._await_mail())
-            self._arrival.add_done_callback(lambda _: self._wake())
+        """Let the queue call us; anew when other lanes are closed than it was told of."""
+        closed = frozenset(self._lanes.closed)
+        if self._arrival is not None:
+            if closed == self._arrival_closed:
+                return
+            self._arrival.cancel()
+        self._arrival_closed = closed
+        self._arrival = asyncio.ensure_future(self._await_mail(closed))
+        self._arrival.add_done_callback(self._arrived)
 
-    async def _await_mail(self) -> None:
+    def _arrived(self, task: "asyncio.Task[None]") -> None:
+        if task is self._arrival:
+            self._wake()
+
+    async def _await_mail(self, closed: frozenset[str]) -> None:
         try:
-            await self._custody.wait(self._clock())
+            await self._custody.wait(self._clock(), closed)
         except Exception:  # noqa: BLE001  the job loop: a queue that cannot answer now will be asked again
             self._trouble("waiting for mail")
             await asyncio.sleep(CLAIM_RETRY)
@@ -226,7 +240,11 @@ class Dispatcher:
         """Put every recipient into its lane, or straight into the ledger."""
         placed: dict[str, list[Placed]] = {}
         for pending, choice in choices:
-            outcome = self._settle_or_place(claim, pending, choice, placed, now)
+            try:
+                outcome = self._settle_or_place(claim, pending, choice, placed, now)
+            except Exception:  # noqa: BLE001  the job loop: one message must not stop the queue
+                self._trouble("routing", claim.id)
+                outcome = BROKEN
             if outcome is not None:
                 self._ledger.add(_routed_out(claim, pending, outcome))
         for mailer, items in placed.items():
@@ -251,20 +269,15 @@ class Dispatcher:
             self._events.record(ordered(claim.id, pending.number, recipient, route, now))
         else:
             return choice
-        return self._find_lane(claim, pending, recipient, route, placed)
+        return self._find_lane(pending, recipient, route, placed)
 
     def _find_lane(
-        self, claim: Claim, pending: Pending, recipient: Recipient, route: Route, placed: dict[str, list[Placed]]
+        self, pending: Pending, recipient: Recipient, route: Route, placed: dict[str, list[Placed]]
     ) -> Outcome | None:
         mailer = self._mailers.get(route.mailer)
         if mailer is None:
             return Deferred(Reply.of(451, "4.3.5", f"The mailer {route.mailer!r} is not configured"))
-        try:
-            lane = mailer.lane(route)
-        except Exception:  # noqa: BLE001  the job loop: one route must not stop the queue
-            self._trouble(f"mailer {route.mailer}", claim.id)
-            return BROKEN
-        placed.setdefault(route.mailer, []).append((lane, route, recipient, pending))
+        placed.setdefault(route.mailer, []).append((mailer.lane(route), route, recipient, pending))
         return None
 
     def _enqueue(self, lane: str, mailer: str, parcel: Parcel, now: float) -> None:

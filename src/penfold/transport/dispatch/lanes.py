@@ -93,6 +93,7 @@ class Lane:
         "queued",
         "reply",
         "running",
+        "slow",
         "window",
     )
 
@@ -111,6 +112,7 @@ class Lane:
         self.dead_until = 0.0
         self.reply: Reply | None = None
         self.queued = False
+        self.slow = False  # once its mail waited too long, until it is empty: it gets its share and no more
 
     def room(self) -> int:
         """Tell how many jobs may start. A wide window waits for a quarter of it, so that calls stay worth making."""
@@ -142,6 +144,7 @@ class Lanes:
         self._groups: dict[str, _Group] = {}
         self._lanes: dict[str, Lane] = {}
         self._remembered: OrderedDict[str, Lane] = OrderedDict()
+        self._slow: set[Lane] = set()
         self.closed: set[str] = set()
 
     def __len__(self) -> int:
@@ -159,7 +162,7 @@ class Lanes:
     def push(self, name: str, mailer: str, parcel: Parcel) -> bool:
         """Let a parcel wait in its lane; False when that lane is full and slow: the queue shall keep the parcel."""
         lane = self._lanes.get(name) or self._recall(name, mailer)
-        if lane.holds >= lane.group.policy.share and self._slow(lane, parcel.since):
+        if lane.holds >= lane.group.policy.share and self._is_slow(lane, parcel.since):
             return False
         lane.backlog.append(parcel)
         lane.holds += parcel.left
@@ -190,6 +193,8 @@ class Lanes:
         lane.holds -= recipients
         if lane.name in self.closed and lane.holds * 2 <= lane.group.policy.share:
             self.closed.discard(lane.name)
+        if lane.slow and not lane.holds:
+            self._quicken(lane)
 
     def reached(self, lane: Lane) -> None:
         """Learn that a job reached the destination."""
@@ -235,29 +240,24 @@ class Lanes:
         """Count a call as over."""
         lane.calls -= 1
         self._enqueue(lane)
-        self.tidy(lane)
-
-    def tidy(self, lane: Lane) -> None:
-        """Forget a lane that has nothing to do, or remember only what it learned."""
-        if not lane.idle() or self._lanes.get(lane.name) is not lane:
-            return
-        del self._lanes[lane.name]
-        self.closed.discard(lane.name)
-        if lane.worth_remembering():
-            self._remembered[lane.name] = lane
-            if len(self._remembered) > MEMORY:
-                self._remembered.popitem(last=False)
+        self._tidy(lane)
 
     def shed(self, now: float) -> list[tuple[Lane, Parcel]]:
         """Take from slow lanes what they hold beyond their share, newest first, so that others can be claimed."""
         out: list[tuple[Lane, Parcel]] = []
         for name in self.closed:
             lane = self._lanes[name]
-            while lane.holds > lane.group.policy.share and lane.backlog and self._slow(lane, now):
+            while lane.holds > lane.group.policy.share and lane.backlog and self._is_slow(lane, now):
                 parcel = lane.backlog.pop()
                 lane.holds -= parcel.left
                 out.append((lane, parcel))
         return out
+
+    def spare(self, room: int) -> int:
+        """Tell how many recipients to claim at once, so that a slow lane that has just opened need not give back."""
+        return min(
+            [room, *(lane.group.policy.share - lane.holds for lane in self._slow if lane.name not in self.closed)]
+        )
 
     def overfull(self) -> bool:
         """Tell whether some lane holds more than its share."""
@@ -282,10 +282,29 @@ class Lanes:
         self._lanes[name] = lane
         return lane
 
+    def _tidy(self, lane: Lane) -> None:
+        """Forget a lane that has nothing to do, or remember only what it learned."""
+        if not lane.idle() or self._lanes.get(lane.name) is not lane:
+            return
+        del self._lanes[lane.name]
+        self.closed.discard(lane.name)
+        self._quicken(lane)
+        if lane.worth_remembering():
+            self._remembered[lane.name] = lane
+            if len(self._remembered) > MEMORY:
+                self._remembered.popitem(last=False)
+
     def _enqueue(self, lane: Lane) -> None:
         if lane.backlog and not lane.queued and lane.room() > 0:
             lane.queued = True
             lane.group.ready.append(lane)
 
-    def _slow(self, lane: Lane, now: float) -> bool:
-        return bool(lane.backlog) and now - lane.backlog[0].since > self._patience
+    def _is_slow(self, lane: Lane, now: float) -> bool:
+        if not lane.slow and lane.backlog and now - lane.backlog[0].since > self._patience:
+            lane.slow = True
+            self._slow.add(lane)
+        return lane.slow
+
+    def _quicken(self, lane: Lane) -> None:
+        lane.slow = False
+        self._slow.discard(lane)

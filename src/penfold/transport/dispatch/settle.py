@@ -6,6 +6,8 @@ An expired deferral keeps the reply of the last attempt: the code of the actual 
 Standards: RFC 3461 §5.2; RFC 3463 §3.5; RFC 5321 §4.5.5, §6.1
 """
 
+from typing import assert_never
+
 import msgspec
 
 from penfold.model import Address, Deferred, Delivered, Expanded, Failed, Notify, Recipient, Reply
@@ -69,6 +71,8 @@ class Judge:
                 return self._expanded(result, result.outcome, now)
             case None:
                 return Verdict(_parked(result, now))
+            case _:
+                assert_never(result.outcome)
 
     def _expanded(self, result: Result, outcome: Expanded, now: float) -> Verdict:
         heirs = inherited(result.recipient, outcome.recipients)

@@ -79,6 +79,7 @@ class FakeQueue:
         self.settle_sizes: list[int] = []
         self.log: list[object] = []
         self.fail_settles = 0
+        self.waits = 0
         self.abandoned: list[Claim] = []
         self._changed = asyncio.Event()
         self._count = 0
@@ -127,14 +128,22 @@ class FakeQueue:
             self._changed.set()
 
     def abandon(self, claims: Sequence[Claim]) -> None:
+        self._changed.set()
         self.abandoned.extend(claims)
         for claim in claims:
             for pending in claim.pending:
                 self.active.discard((claim.id, pending.number))
 
-    async def wait(self, now: float) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+    async def wait(self, now: float, closed: Collection[str] = ()) -> None:
+        self.waits += 1
+        while not self._something(self.clock.now, closed):
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _something(self, now: float, closed: Collection[str]) -> bool:
+        return any(
+            when <= now and lane not in closed and key not in self.active for key, (when, lane, _) in self.rows.items()
+        )
 
     async def flush(self) -> None:
         self.log.append("flush")

@@ -14,7 +14,7 @@ from tests.unit.transport.dispatch.fakes import (
     recipient,
 )
 
-from penfold.model import Deferred, Delivered, Failed
+from penfold.model import Deferred, Delivered, Failed, Settlement
 from penfold.queue.base import Done, Later
 from penfold.telemetry.events import HostDown, Trouble
 
@@ -231,3 +231,64 @@ def test_deliveries_that_outlast_the_grace_are_given_back():
     house.run(scenario)
     assert house.queue.updates == []
     assert house.queue.active == set()
+
+
+def test_a_mailer_that_cannot_name_a_lane_or_answers_nonsense_costs_only_that_message():
+    class Odd(FakeMailer):
+        def lane(self, route):
+            if route.host == "odd.example":
+                raise KeyError(route.host)
+            return super().lane(route)
+
+    house = House(Odd(answer=lambda job, index: "nonsense" if job.id == "T00002" else Delivered(OK)))
+
+    async def scenario(house):
+        for host in ("odd.example", "there.example", "there.example"):
+            house.queue.add(envelope(), recipient(f"bob@{host}"))
+        await house.settled(3)
+
+    house.run(scenario)
+    later = {update.id: update.reply.status for update in house.queue.updates if isinstance(update, Later)}
+    assert later == {"T00001": "4.3.0", "T00002": "4.3.0"}
+    assert house.dispatcher.active == 0
+
+
+def test_what_a_mailer_leaves_unsettled_is_tried_again_and_strange_settlements_are_ignored():
+    class Careless(FakeMailer):
+        async def deliver(self, jobs):
+            yield Settlement("T99999", 0, Delivered(OK))
+            yield Settlement(jobs[0].id, 0, Delivered(OK))
+            yield Settlement(jobs[0].id, 0, Failed(UNKNOWN))
+
+    house = House(Careless())
+
+    async def scenario(house):
+        house.queue.add(envelope(), recipient("bob@there.example"), recipient("carol@there.example"))
+        await house.settled(2)
+
+    house.run(scenario)
+    assert house.done() == [0]
+    (later,) = [update for update in house.queue.updates if isinstance(update, Later)]
+    assert (later.number, later.reply.status) == (1, "4.3.0")
+    assert house.submitted == []
+
+
+def test_a_queue_that_fails_to_be_asked_is_asked_again(monkeypatch):
+    monkeypatch.setattr("penfold.transport.dispatch.dispatcher.CLAIM_RETRY", 0)
+    house = House(FakeMailer())
+    claim, errors = house.queue.claim, iter([OSError(5, "Input/output error")] * 2)
+
+    async def failing(*arguments):
+        for error in errors:
+            raise error
+        return await claim(*arguments)
+
+    house.queue.claim = failing
+
+    async def scenario(house):
+        house.queue.add(envelope(), recipient("bob@there.example"))
+        await house.settled(1)
+
+    house.run(scenario)
+    assert house.done() == [0]
+    assert len(house.seen(Trouble)) == 2
