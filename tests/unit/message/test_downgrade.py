@@ -1,5 +1,6 @@
 """Conversion for next hops without 8BITMIME, BINARYMIME, SMTPUTF8."""
 
+import base64
 import email
 import email.policy
 import time
@@ -167,3 +168,29 @@ def test_making_a_hostile_field_ascii_costs_linear_time(name, run):
     started = time.process_time()
     ascii_header(name + b": \xe9 " + b'"' + run * (600_000 // len(run)) + b"\r\n")
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Content-Type: message/partial; number=1\r\n\r\n\xe9\r\n",
+        b"Content-Type: message/delivery-status\r\n\r\n\xe9\r\n",
+        b"Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\n\xe9\r\n",
+        b"Content-Type: multipart/mixed\r\n\r\n\xe9\r\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\n--b\r\n\r\n\xe9\r\n--b--\r\n",
+        "Content-Type: multipart/mixed; boundary=é\r\n\r\n--é\r\n\r\né\r\n--é--\r\n".encode(),
+    ],
+)
+def test_what_may_not_be_encoded_is_refused_with_5_6_3(data):
+    with pytest.raises(Permanent) as refused:
+        convert(data, SEVEN)
+    assert refused.value.reply.status == "5.6.3"
+
+
+def test_an_internationalized_message_inside_is_encoded_whole():
+    inner = "Subject: ä\r\nFrom: ä@b.c\r\n\r\nä\r\n".encode()
+    data = b"MIME-Version: 1.0\r\nContent-Type: message/global\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + inner
+    out = converted(data)
+    assert b"Content-Transfer-Encoding: base64\r\n" in out
+    assert base64.b64decode(out.partition(b"\r\n\r\n")[2]) == inner
