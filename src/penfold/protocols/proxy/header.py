@@ -68,7 +68,9 @@ class HeaderReader:
 
     def rest(self) -> bytes:
         """Take what was received after the header."""
-        octets = bytes(self._buffer) if self.header is not None else b""
+        if self.header is None:
+            return b""
+        octets = bytes(self._buffer)
         self._buffer.clear()
         return octets
 

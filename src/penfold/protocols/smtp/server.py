@@ -113,6 +113,11 @@ class Server(Receiving):
         self._begin_again()
 
     @property
+    def tls_due(self) -> bool:
+        """Whether STARTTLS was accepted: flush, shake hands, call ``tls_started``."""
+        return self._phase is Phase.TLS
+
+    @property
     def protocol(self) -> str:
         """The keyword for the with-clause of the trace field (RFC 3848, RFC 6531 §4.3)."""
         if not self.esmtp:

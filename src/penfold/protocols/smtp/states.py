@@ -25,6 +25,8 @@ class State(Enum):
     FAILED = "a BDAT failed; the rest is swallowed"
     REFUSED = "greeted with 554: only QUIT is heard"
 
+    __hash__ = object.__hash__  # PERF: members are single; Enum's own hash is a Python call
+
 
 _BUSY = {State.BDAT: replies.IN_BDAT, State.FAILED: replies.BDAT_FAILED}
 _OPEN = dict.fromkeys((State.MAIL, State.RCPT, State.BDAT, State.FAILED), replies.IN_TRANSACTION)
