@@ -3,7 +3,8 @@
 from penfold.directory.aliases import read_aliases
 from penfold.directory.maps import read_transport, read_virtual
 from penfold.model import ConfigError
-from penfold.routing.aliases import AliasError, entry_text, parse_entry, parse_rhs
+from penfold.routing.aliases import parse_rhs
+from penfold.routing.entries import AliasError, entry_text, parse_entry
 
 SEEDS: list[bytes] = [
     b'postmaster: root,\n\talice\nq: "|/bin/prog -x", /var/file, :include:/list\nowner-list: bob\n"x y": z\n',

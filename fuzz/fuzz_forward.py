@@ -1,7 +1,7 @@
 """``.forward`` and ``:include:`` files, and the recipients that come of them."""
 
 from penfold.model import Address, Recipient, Reply
-from penfold.routing.aliases import TARGET_DOMAINS
+from penfold.routing.entries import TARGET_DOMAINS
 from penfold.routing.expand import children
 from penfold.routing.forward import ForwardError, parse_forward
 

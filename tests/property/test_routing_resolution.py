@@ -18,7 +18,7 @@ from penfold.routing import (
     Resolver,
     RouterSettings,
 )
-from penfold.routing.aliases import TARGET_DOMAINS
+from penfold.routing.entries import TARGET_DOMAINS
 
 DOWN = NotNow(Reply.of(451, "4.3.0", "down"))
 SETTINGS = RouterSettings(

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penfold.model import ConfigError
-from penfold.routing.aliases import AliasError, To, entry_text, parse_aliases, parse_entry, parse_rhs
+from penfold.routing.aliases import parse_aliases, parse_rhs
+from penfold.routing.entries import AliasError, To, entry_text, parse_entry
 from penfold.routing.forward import ForwardError, parse_forward
 from penfold.routing.masquerade import MaskRule, Masquerade
 from penfold.routing.status import parse_error

@@ -15,7 +15,7 @@ import msgspec
 from penfold.directory.base import Account
 from penfold.fs.base import FileSystem
 from penfold.model import Address, Expanded, Recipient, Reply, Transient, failure
-from penfold.routing.aliases import File, Include, Program
+from penfold.routing.entries import File, Include, Program
 from penfold.routing.expand import children, lower
 from penfold.routing.forward import ForwardError, parse_forward
 

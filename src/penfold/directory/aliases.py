@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from penfold.directory.base import MISSING
 from penfold.directory.watched import Report, WatchedFile
 from penfold.model import ConfigError
-from penfold.routing.aliases import entry_text, parse_aliases
+from penfold.routing.aliases import parse_aliases
 from penfold.routing.base import Answer, Found
+from penfold.routing.entries import entry_text
 
 
 class AliasFile:

@@ -18,11 +18,12 @@ from typing import Protocol
 
 import msgspec
 
-from penfold.model import Reply
+from penfold.model import Reply, Transient
 from penfold.protocols.sasl.base import Verifier
 
 BAD = Reply.of(535, "5.7.8", "Authentication credentials invalid")
 BUSY = Reply.of(454, "4.7.0", "Too many log-ins at the moment; try again")
+UNABLE = Reply.of(454, "4.7.0", "Log-ins cannot be checked at the moment; try again")
 THROTTLED = Reply.of(454, "4.7.0", "Too many failed log-ins from you; try again later")
 
 
@@ -91,10 +92,13 @@ class Verifiers(Protocol):
     """The secrets: reads verifiers, checks passwords (slowly)."""
 
     def check(self, user: str, password: str) -> str | None:
-        """Return the account id if the password is right; spends the same time for unknown users. Blocking."""
+        """Return the account id if the password is right; spends the same time for unknown users. Blocking.
+
+        Raises Transient where it cannot be told now.
+        """
 
     def scram(self, user: str) -> ScramAccount:
-        """Give the SCRAM verifier, made up where there is none."""
+        """Give the SCRAM verifier, made up where there is none. Raises Transient where it cannot be told now."""
 
 
 class LocalAuthenticator:
@@ -133,6 +137,8 @@ class LocalAuthenticator:
         self._waiting += 1
         try:
             account = await self._run(self._executor, self._verifiers.check, user, password)
+        except Transient:
+            return Refused(UNABLE)
         finally:
             self._waiting -= 1
         self.outcome(user, client, good=account is not None)
@@ -148,7 +154,10 @@ class LocalAuthenticator:
         now = self._clock()
         if self._throttle.blocked(f"c {client}", now) or self._throttle.blocked(f"u {user} {client}", now):
             return Refused(THROTTLED)
-        return self._verifiers.scram(user)
+        try:
+            return self._verifiers.scram(user)
+        except Transient:
+            return Refused(UNABLE)
 
     def outcome(self, user: str, client: str, *, good: bool) -> None:
         """Count a failure, or forgive."""

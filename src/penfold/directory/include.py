@@ -17,8 +17,8 @@ import stat
 from collections.abc import Callable
 
 from penfold.model import Reply
-from penfold.routing.aliases import Discard, entry_text
 from penfold.routing.base import Answer, Found, NotNow
+from penfold.routing.entries import Discard, entry_text
 from penfold.routing.forward import ForwardError, parse_forward
 
 ADMINISTRATOR = "root"

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from penfold.directory.base import MISSING
 from penfold.directory.watched import Report, WatchedFile
 from penfold.model import Address, AddressError, ConfigError, Reply, ascii_domain, parse_address
-from penfold.routing.aliases import AliasError, Fail, To, entry_text, logical_lines, parse_rhs
+from penfold.routing.aliases import logical_lines, parse_rhs
 from penfold.routing.base import Answer, Found
+from penfold.routing.entries import AliasError, Fail, To, entry_text
 from penfold.routing.rules import BAD_TABLE, RouterSettings
 from penfold.routing.transport import parse_transport
 

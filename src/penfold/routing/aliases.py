@@ -1,189 +1,28 @@
 r"""The right-hand sides of aliases, ``:include:`` lists and ``.forward`` files, and the alias file as a whole.
 
-A right-hand side is a list of entries parted by commas, read as RFC 822 text: quotes hold spaces and commas together
-and vanish, parentheses are comments, ``Name <address>`` means the address. What the entry is shows in its first
-character: ``|command``, ``/file``, ``:include:/list``, ``\user`` (no further alias or ``.forward``), ``error:text`` and
-``:fail: text`` (to the end of the value), ``:defer: text``, ``:blackhole:``; everything else is an address.
+A right-hand side is a list of entries (``routing.entries``) parted by commas, read as RFC 822 text: quotes hold spaces
+and commas together and vanish, parentheses are comments, ``Name <address>`` means the address. ``error:``, ``:fail:``
+and ``:defer:`` reach to the end of the value.
 
 In an alias file ``name: value`` begins in the first column, a line that begins with white space continues the one
 before, and so does a line after a backslash at the end; ``#`` begins a comment line.
-
-Tables hold entries in a canonical text (``entry_text``, ``parse_entry``): decided once, unquoted, unambiguous.
-
-SECURITY: programs and files are not addresses. As a recipient they live in domains no address can have (``|``, ``/``,
-``:include:``; ``parse_address`` refuses them), so that no text from a network can ever name one.
 
 Standards: RFC 5322 §3.4 (comments, angle brackets, quoted strings)
 Trust: administrators' files, and users' own ``.forward`` and ``:include:`` files, which may hold anything.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
-from penfold.model import Address, AddressError, ConfigError, Reply, parse_address
-from penfold.routing.status import parse_error
-
-PROGRAM_DOMAIN = "|"
-FILE_DOMAIN = "/"
-INCLUDE_DOMAIN = ":include:"
-TARGET_DOMAINS = frozenset({PROGRAM_DOMAIN, FILE_DOMAIN, INCLUDE_DOMAIN})
+from penfold.model import ConfigError
+from penfold.routing.entries import AliasError, Discard, Entry, To, marked, program, to_address
 
 MAX_VALUE = 1 << 20  # octets of one right-hand side
 MAX_ENTRIES = 20_000
 
-
-class AliasError(ValueError):
-    """The text is no right-hand side; the message says why. ``hint`` says what to write instead."""
-
-    def __init__(self, problem: str, hint: str = "") -> None:
-        super().__init__(problem)
-        self.hint = hint
-
-
-class To(msgspec.Struct, frozen=True, array_like=True):
-    r"""An address, perhaps unqualified; ``final`` for ``\user``: no further alias and no ``.forward``."""
-
-    address: Address
-    final: bool = False
-
-
-class Program(msgspec.Struct, frozen=True, array_like=True):
-    """A command line."""
-
-    command: str
-
-
-class File(msgspec.Struct, frozen=True, array_like=True):
-    """A file (or, with a slash at the end, a Maildir) to append to."""
-
-    path: str
-
-
-class Include(msgspec.Struct, frozen=True, array_like=True):
-    """A list of further entries in a file."""
-
-    path: str
-
-
-class Fail(msgspec.Struct, frozen=True, array_like=True):
-    """The address is refused with this reply, 5yz or 4yz."""
-
-    reply: Reply
-
-
-class Discard(msgspec.Struct, frozen=True, array_like=True):
-    """The mail is thrown away."""
-
-
-Entry = To | Program | File | Include | Fail | Discard
-
-
-def target_address(entry: Program | File | Include) -> Address:
-    """Write a program, file or list as the address of a recipient, in a domain that no parsed address can have."""
-    match entry:
-        case Program(command):
-            return Address(command, PROGRAM_DOMAIN)
-        case File(path):
-            return Address(path, FILE_DOMAIN)
-        case Include(path):
-            return Address(path, INCLUDE_DOMAIN)
-
-
-def entry_text(entry: Entry) -> str:
-    """Write an entry in the canonical text of tables."""
-    match entry:
-        case To(address, final):
-            return ("\\" if final else "") + address_text(address)
-        case Program(command):
-            return "|" + command
-        case File(path):
-            return path
-        case Include(path):
-            return ":include:" + path
-        case Fail(reply):
-            return f"error:{reply.status}:{reply.code} {reply.text}"
-        case Discard():
-            return ":blackhole:"
-
-
-def address_text(address: Address) -> str:
-    """Write an address so that ``parse_entry`` reads an address again, whatever its local part begins with."""
-    text = str(address)
-    if text[0] in "|/" and address.domain:
-        quoted = address.local.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{quoted}"@{address.domain}'
-    return text
-
-
-def parse_entry(text: str) -> Entry:
-    """Read one entry in the canonical text. Raises AliasError."""
-    first = text[:1]
-    if first == '"':
-        return To(_address(text))
-    return _marked(text) or To(_address(text))
-
-
-def _marked(text: str) -> Entry | None:
-    """Read an entry that its first character marks as something else than an address."""
-    for mark, read in _MARKS:
-        if text[: len(mark)].lower() == mark:
-            return read(text[len(mark) :])
-    return None
-
-
-def _program(rest: str) -> Entry:
-    command = rest.strip()
-    if not command or "\0" in command or "\n" in command:
-        raise AliasError("the command after | is empty or holds a line end", 'write "|/path/program arguments"')
-    return Program(command)
-
-
-def _file(rest: str) -> Entry:
-    if "\0" in rest or "\n" in rest:
-        raise AliasError("the file name holds a NUL or a line end")
-    return File("/" + rest)
-
-
-def _include(rest: str) -> Entry:
-    path = rest.strip()
-    if not path.startswith("/") or "\0" in path or "\n" in path:
-        raise AliasError("a list must be named by its full path", "write :include:/path/of/the/list")
-    return Include(path)
-
-
-def _final(rest: str) -> Entry:
-    return To(_address(rest), final=True)
-
-
-def _fail(rest: str) -> Entry:
-    return Fail(parse_error(rest.strip(), default=Reply.of(550, "5.1.1", "No such user here")))
-
-
-def _defer(rest: str) -> Entry:
-    return Fail(parse_error(rest.strip(), default=Reply.of(451, "4.3.0", "Not available at the moment")))
-
-
-_MARKS: tuple[tuple[str, Callable[[str], Entry]], ...] = (
-    ("|", _program),
-    ("/", _file),
-    (":include:", _include),
-    ("\\", _final),
-    ("error:", lambda rest: Fail(parse_error(rest))),
-    (":fail:", _fail),
-    (":defer:", _defer),
-    (":blackhole:", lambda _rest: Discard()),
-)
 _TO_THE_END = re.compile(r"\s*(?:error|:fail|:defer):", re.IGNORECASE)
-
-
-def _address(text: str) -> Address:
-    try:
-        return parse_address(text)
-    except AddressError as error:
-        hint = "separate addresses by commas" if " " in text.strip() else 'quote unusual names: "two words"@example.org'
-        raise AliasError(f"{text[:80]!r} is no address: {error}", hint) from None
 
 
 def parse_rhs(text: str) -> tuple[Entry, ...]:
@@ -193,7 +32,7 @@ def parse_rhs(text: str) -> tuple[Entry, ...]:
             f"the value is longer than {MAX_VALUE} characters", "put the list into a file and :include: it"
         )
     if _TO_THE_END.match(text):
-        return (_marked(text.strip()) or Discard(),)
+        return (marked(text.strip()) or Discard(),)
     entries = tuple(_classify(item) for item in _items(text))
     if len(entries) > MAX_ENTRIES:
         raise AliasError(f"more than {MAX_ENTRIES} entries", "divide the list")
@@ -276,14 +115,14 @@ def _classify(item: _Item) -> Entry:
     first, quoted = item.pieces[0]
     text = item.text()
     if first.startswith("|") and not quoted:
-        return _program(text[1:])
+        return program(text[1:])
     pieces = _inside_brackets(item.pieces)
     addressed = any("@" in piece and not in_quotes for piece, in_quotes in pieces)
     if not addressed or first[:1] in {":", "\\"}:
-        marked = _marked("".join(piece for piece, _ in pieces))
-        if marked is not None:
-            return marked
-    return To(_address(_spelled(pieces)))
+        special = marked("".join(piece for piece, _ in pieces))
+        if special is not None:
+            return special
+    return To(to_address(_spelled(pieces)))
 
 
 def _inside_brackets(pieces: list[tuple[str, bool]]) -> list[tuple[str, bool]]:

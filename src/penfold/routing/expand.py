@@ -12,7 +12,7 @@ Standards: RFC 3461 §5.2.7; RFC 5321 §3.9
 from collections.abc import Iterable
 
 from penfold.model import Address, Notify, Recipient, Reply
-from penfold.routing.aliases import TARGET_DOMAINS, Discard, Entry, Fail, To, target_address
+from penfold.routing.entries import TARGET_DOMAINS, Discard, Entry, Fail, To, target_address
 
 
 def children(

@@ -7,7 +7,8 @@ mode and size first.
 Trust: users' own files; anything may stand in them.
 """
 
-from penfold.routing.aliases import MAX_ENTRIES, AliasError, Entry, parse_rhs
+from penfold.routing.aliases import MAX_ENTRIES, parse_rhs
+from penfold.routing.entries import AliasError, Entry
 
 
 class ForwardError(AliasError):

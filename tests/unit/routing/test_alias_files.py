@@ -1,20 +1,8 @@
 import pytest
 
 from penfold.model import Address, ConfigError, Reply, parse_address
-from penfold.routing.aliases import (
-    AliasError,
-    Discard,
-    Fail,
-    File,
-    Include,
-    Program,
-    To,
-    entry_text,
-    logical_lines,
-    parse_aliases,
-    parse_entry,
-    parse_rhs,
-)
+from penfold.routing.aliases import logical_lines, parse_aliases, parse_rhs
+from penfold.routing.entries import AliasError, Discard, Fail, File, Include, Program, To, entry_text, parse_entry
 
 
 def to(text, final=False):

@@ -1,7 +1,7 @@
 import pytest
 
 from penfold.model import parse_address
-from penfold.routing.aliases import Program, To
+from penfold.routing.entries import Program, To
 from penfold.routing.forward import ForwardError, parse_forward
 
 

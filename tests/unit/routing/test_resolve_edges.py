@@ -150,3 +150,15 @@ def test_the_reasons_of_a_walk_are_bounded():
     decision = ask("a@x.test", {"aliases a": many})
     assert decision.result.reply.status == "5.1.1"
     assert len(decision.steps) <= 200
+
+
+def test_a_quoted_address_is_not_the_account_of_that_address():
+    accounts = {"accounts a@x.test": Found(("local a@x.test",))}
+    assert ask('"a@x.test"@x.test', accounts).result.reply.status == "5.1.1"
+    assert ask('"a@x.test+y"@x.test', accounts).result.reply.status == "5.1.1"
+
+
+def test_an_empty_local_part_is_nobody():
+    answers = {"accounts ": Found(("local a@x.test",)), "virtual @x.test": Found(("a@x.test",))}
+    assert ask('""@x.test', answers).result.reply.status == "5.1.1"
+    assert ask('""@x.test', answers, "dispatch").result.reply.status == "5.1.1"

@@ -9,7 +9,7 @@ from penfold.message import loops, trace
 from penfold.message.header import bounds
 from penfold.model import Address, Envelope, Failed, Outcome, Recipient, Reply
 from penfold.queue.base import Body
-from penfold.routing.aliases import TARGET_DOMAINS
+from penfold.routing.entries import TARGET_DOMAINS
 
 _HEADER_WINDOW = 65536
 LOOP = Failed(loops.LOOP)
