@@ -98,6 +98,7 @@ class Channel(Generic[In, Out]):
         self._calls: dict[int, asyncio.Future[In]] = {}
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._greeted = False
+        self._broken = False
         self.credits = 0
         sock.setblocking(False)
         self._loop.add_reader(sock.fileno(), self._readable)
@@ -129,6 +130,21 @@ class Channel(Generic[In, Out]):
             self._put(self._encode(Kind.MESSAGE, 0, message))
         self.credits -= count
         return count
+
+    def force(self, message: Out, descriptors: Sequence[int] = ()) -> None:
+        """Send, spending credit even where there is none left: for what must not wait and is bounded by other means."""
+        if self._sock is not None:
+            data = self._encode(Kind.MESSAGE, 0, message, len(descriptors))
+            self.credits -= 1
+            self._put(data, descriptors)
+
+    def flush(self) -> bool:
+        """Send what is collected now; False when the peer is known to be gone.
+
+        True says that the peer's end was open at this moment, not that the peer has read anything.
+        """
+        self._flush()
+        return self._sock is not None and not self._broken
 
     async def send(self, message: Out, descriptors: Sequence[int] = ()) -> None:
         """Send when there is credit. Raises ChannelClosed."""
@@ -217,6 +233,7 @@ class Channel(Generic[In, Out]):
                 self._loop.add_writer(sock.fileno(), self._writable)
         except OSError:
             # The peer is gone. What it said last may still lie in the socket: the reader finds that, and the end.
+            self._broken = True
             self._drop_unsent()
 
     def _send_first(self, sock: socket.socket) -> None:

@@ -108,14 +108,14 @@ def test_every_kind_of_record_is_read(on_loop):
         Kind.PTR: ("host.test.", "host.test"),
         Kind.CNAME: ("other.test.", "other.test"),
         Kind.SRV: ("1 2 993 imap.test.", Srv(1, 2, 993, "imap.test")),
-        Kind.TLSA: ("3 1 1 abcd", Tlsa(3, 1, 1, b"\xab\xcd")),
+        Kind.TLSA: ("3 1 1 abcd", Tlsa(3, 1, 1, b"\xab" * 32)),
     }
 
     def answer(query):
         kind = Kind(query.q.qtype)
         if kind is Kind.TLSA:  # dnslib reads no TLSA from text
             reply = reply_to(query)
-            reply.add_answer(dnslib.RR("x.test", kind, ttl=300, rdata=dnslib.RD(b"\3\1\1\xab\xcd")))
+            reply.add_answer(dnslib.RR("x.test", kind, ttl=300, rdata=dnslib.RD(b"\3\1\1" + b"\xab" * 32)))
             return [reply]
         return [reply_to(query, f"x.test. 300 IN {kind.name} {zone[kind][0]}")]
 
