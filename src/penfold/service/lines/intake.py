@@ -1,0 +1,316 @@
+"""receive <-> queue: descriptors to write to in one direction, what became durable in the other.
+
+The receiving role opens no file: segments and empty body files come as descriptors. A message is published after its
+record's fdatasync and before its client reads 250.
+
+CRASH: a queue that dies is followed by one that scans every segment. A publication is therefore flushed before the
+client is answered: if the socket took it, the queue was alive after our sync, and its successor's scan begins later and
+finds the record; if not, the client is told 451, and hears of no loss. After a lost line nothing more is written to the
+old segments, because the successor may already have scanned them.
+
+Trust: both ends are ours, but the receiving end faces the Internet: the queue believes it nothing about files (it
+looks only at segments it granted to this very process).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from socket import socket
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from penfold.fs.posix import PosixFile
+from penfold.model import Envelope, QueueId, Recipient, Transient
+from penfold.net.channel import Channel
+from penfold.queue.base import BodyWriter
+from penfold.queue.spool.custodian import Custodian
+from penfold.queue.spool.grant import NOT_NOW, BodyGrant, SegmentGrant, Stock
+from penfold.queue.spool.record import Accepted
+from penfold.queue.spool.writer import IntakeWriter
+
+T = TypeVar("T")
+RECORDS = "intake"
+RETRY = 1.0  # seconds between attempts to make a file
+LIMIT = 64 * 1024 * 1024  # octets: a message with 100,000 recipients
+SEGMENTS, BODIES = 2, 8  # kept in stock on the receiving side
+
+
+class Want(msgspec.Struct, frozen=True, array_like=True, tag="want"):
+    """Please grant so many more."""
+
+    segments: int
+    bodies: int
+
+
+class Published(msgspec.Struct, frozen=True, array_like=True, tag="published"):
+    """These are durable in their segments."""
+
+    batch: tuple[Accepted, ...]
+
+
+class SegmentClosed(msgspec.Struct, frozen=True, array_like=True, tag="closed"):
+    """Nothing more comes in this segment; what stands behind ``end`` was never promised."""
+
+    number: int
+    end: int
+
+
+class BodyDropped(msgspec.Struct, frozen=True, array_like=True, tag="dropped"):
+    """Nobody will name this body file."""
+
+    name: str
+
+
+class Lines(msgspec.Struct, frozen=True, array_like=True, tag="lines"):
+    """Lines for the event log, from a role that may open no file."""
+
+    octets: bytes
+
+
+class SegmentGranted(msgspec.Struct, frozen=True, array_like=True, tag="segment"):
+    """A segment; its descriptor comes along."""
+
+    number: int
+    name: str
+    log_id: int
+    limit: int
+
+
+class BodyGranted(msgspec.Struct, frozen=True, array_like=True, tag="body"):
+    """An empty body file; its descriptor comes along."""
+
+    name: str
+
+
+class RoomSaid(msgspec.Struct, frozen=True, array_like=True, tag="room"):
+    """Whether there is room for more mail."""
+
+    free: bool
+
+
+FromReceive: TypeAlias = Want | Published | SegmentClosed | BodyDropped | Lines
+FromQueue: TypeAlias = SegmentGranted | BodyGranted | RoomSaid
+
+
+class QueueLine:
+    """The receiving end: a Queue that can be joined to one custody after the other."""
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
+        self._loop = asyncio.get_running_loop()
+        self._channel: Channel[FromQueue, FromReceive] | None = None
+        self._stock: Stock | None = None
+        self._writer: IntakeWriter | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    # -- the seam
+
+    def begin(self) -> BodyWriter:
+        """Open a body. Raises Transient while no queue is joined."""
+        if self._writer is None or self._channel is None or self._channel.credits <= 0:
+            raise Transient(NOT_NOW)
+        return self._writer.begin()
+
+    async def accept(
+        self, envelope: Envelope, recipients: Sequence[Recipient], body: BodyWriter, prefix: bytes = b""
+    ) -> QueueId:
+        """Take custody; durable on return. Raises Transient."""
+        if self._writer is None:
+            raise Transient(NOT_NOW)
+        return await self._writer.accept(envelope, recipients, body, prefix)
+
+    def record(self, lines: bytes) -> bool:
+        """Send lines for the event log; False when they cannot go now."""
+        return self._channel is not None and bool(lines) and self._channel.try_send(Lines(lines))
+
+    # -- the line
+
+    def join(self, sock: socket) -> None:
+        """Work for this queue from now on; what was begun for another one fails with 451."""
+        self._leave()
+        stock = Stock(self._want)
+        self._stock = stock
+        channel: Channel[FromQueue, FromReceive] = Channel(
+            sock,
+            FromQueue,
+            records=RECORDS,
+            limit=LIMIT,
+            on_batch=self._heard,
+            on_passed=self._granted,
+            on_closed=lambda _: self._lost(channel),
+        )
+        self._channel = channel
+        keeper = _Keeper(channel)
+        self._writer = IntakeWriter(stock, self._publisher(channel), keeper, worker=self._worker)
+
+    async def close(self) -> None:
+        """Finish what waits, give the segment back."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.close()
+        if self._closing:
+            await asyncio.wait(self._closing)
+        if self._channel is not None:
+            self._channel.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether mail can be taken in."""
+        return self._stock is not None and self._writer is not None
+
+    def _publisher(self, channel: Channel[FromQueue, FromReceive]) -> Callable[[Sequence[Accepted]], None]:
+        def publish(batch: Sequence[Accepted]) -> None:
+            channel.force(Published(tuple(batch)))
+            if not channel.flush():
+                raise Transient(NOT_NOW)
+
+        return publish
+
+    def _want(self, segments: int, bodies: int) -> None:
+        self._loop.call_soon_threadsafe(self._ask, segments, bodies)
+
+    def _ask(self, segments: int, bodies: int) -> None:
+        if self._channel is not None and self._channel.open:
+            self._channel.force(Want(segments, bodies))
+
+    def _heard(self, messages: list[FromQueue]) -> None:
+        for message in messages:
+            if isinstance(message, RoomSaid) and self._stock is not None:
+                self._stock.set_room(message.free)
+
+    def _granted(self, message: FromQueue, descriptors: list[int]) -> None:
+        file = PosixFile(descriptors[0])
+        if self._stock is None:
+            file.close()
+        elif isinstance(message, SegmentGranted):
+            grant = SegmentGrant(message.number, message.name, message.log_id, file, message.limit)
+            self._stock.add_segment(grant)
+        elif isinstance(message, BodyGranted):
+            self._stock.add_body(BodyGrant(message.name, file))
+
+    def _lost(self, channel: Channel[FromQueue, FromReceive]) -> None:
+        if channel is self._channel:
+            self._leave()
+
+    def _leave(self) -> None:
+        writer, self._writer, self._stock, self._channel = self._writer, None, None, None
+        if writer is not None:
+            task = self._loop.create_task(writer.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+class _Keeper:
+    """Tells the queue of segments closed and bodies dropped."""
+
+    def __init__(self, channel: Channel[FromQueue, FromReceive]) -> None:
+        self._channel = channel
+
+    def segment_closed(self, number: int, end: int) -> None:
+        """Tell it."""
+        if self._channel.open:
+            self._channel.force(SegmentClosed(number, end))
+
+    def body_dropped(self, name: str) -> None:
+        """Tell it."""
+        if self._channel.open:
+            self._channel.force(BodyDropped(name))
+
+
+class IntakeLine:
+    """The queue's end of one line: grants files, and takes over what was published."""
+
+    def __init__(
+        self,
+        sock: socket,
+        custodian: Custodian,
+        room: Callable[[], bool],
+        *,
+        worker: str,
+        lost: Callable[[Sequence[int]], None],
+        record: Callable[[bytes], None],
+    ) -> None:
+        self._custodian = custodian
+        self._room = room
+        self._worker = worker
+        self._lost = lost
+        self._record = record
+        self._granted: set[int] = set()
+        self._said = True
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._channel: Channel[FromReceive, FromQueue] = Channel(
+            sock, FromReceive, records=RECORDS, limit=LIMIT, on_batch=self._heard, on_closed=self._closed
+        )
+        self._grant_soon(SEGMENTS, BODIES)
+
+    def say_room(self) -> None:
+        """Tell the other end when the answer to "is there room?" has changed."""
+        room = self._room()
+        if room != self._said and self._channel.open:
+            self._said = room
+            self._channel.force(RoomSaid(room))
+
+    def close(self) -> None:
+        """End the line: the other end will be joined to our successor."""
+        self._channel.close()
+
+    @property
+    def open(self) -> bool:
+        """Whether the other end is still there."""
+        return self._channel.open
+
+    def _heard(self, messages: list[FromReceive]) -> None:
+        for message in messages:
+            match message:
+                case Published():
+                    # SECURITY: a receiving process speaks only for segments it was given.
+                    self._custodian.published([each for each in message.batch if each.segment in self._granted])
+                case SegmentClosed():
+                    if message.number in self._granted:
+                        self._granted.discard(message.number)
+                        self._custodian.segment_closed(message.number, message.end)
+                case BodyDropped():
+                    self._custodian.body_dropped(message.name)
+                case Lines():
+                    self._record(message.octets)
+                case Want():
+                    self._grant_soon(message.segments, message.bodies)
+
+    def _closed(self, error: Exception | None) -> None:
+        del error
+        numbers, self._granted = sorted(self._granted), set()
+        self._lost(numbers)
+
+    def _grant_soon(self, segments: int, bodies: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._grant(min(segments, SEGMENTS), min(bodies, BODIES)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _grant(self, segments: int, bodies: int) -> None:
+        """Make files in the index's thread, one after the other, and pass their descriptors on."""
+        shelf, thread = self._custodian.shelf, self._custodian.thread
+        async with self._turn:
+            for _ in range(segments):
+                segment = await _patiently(lambda: thread.run(lambda: shelf.make_segment(self._worker)))
+                if self._channel.open:
+                    self._granted.add(segment.number)
+                    said = SegmentGranted(segment.number, segment.name, segment.log_id, segment.limit)
+                    self._channel.force(said, [segment.file.fileno()])
+                else:
+                    self._lost([segment.number])
+                segment.file.close()
+            for _ in range(bodies):
+                body = await _patiently(lambda: thread.run(shelf.take_body))
+                if self._channel.open:
+                    self._channel.force(BodyGranted(body.name), [body.file.fileno()])
+                body.file.close()
+
+
+async def _patiently(make: Callable[[], Awaitable[T]]) -> T:
+    """Try until the disk lets us."""
+    while True:
+        try:
+            return await make()
+        except OSError:
+            await asyncio.sleep(RETRY)
