@@ -1,4 +1,4 @@
-"""Command lines of aliases and .forward files: arguments fit for execve, or a CommandError; exit words fit for a reply."""
+"""Command lines of aliases and .forward files: arguments fit for execve, or a CommandError; and what programs say."""
 
 from penfold.transport.mailers.command import CommandError, parse_command
 from penfold.transport.mailers.exits import outcome_of
