@@ -8,6 +8,7 @@ import pytest
 
 from penfold.fs.base import FileSystem
 from penfold.fs.posix import PosixFileSystem
+from penfold.fs.recording import RecordingFileSystem
 
 
 @contextmanager
@@ -16,9 +17,13 @@ def fails_with(code: int):
         yield
 
 
-@pytest.fixture(params=["posix"])
+@pytest.fixture(params=["posix", "recording"])
 def place(request, tmp_path) -> tuple[FileSystem, str]:
-    return PosixFileSystem(), str(tmp_path)
+    if request.param == "posix":
+        return PosixFileSystem(), str(tmp_path)
+    disk = RecordingFileSystem()
+    disk.mkdir("/here")
+    return disk, "/here"
 
 
 def test_what_is_appended_is_read_back_and_the_offset_told(place):
