@@ -123,9 +123,13 @@ class Agent:
 
 
 def _header(body: Body) -> bytes:
-    """Read the header block; PERF: a small body is one piece, read once and kept by the body."""
-    first = next(iter(body.chunks(_HEADER_OCTETS)), b"")
-    return first[: bounds(first).end]
+    """Read the header block."""
+    head = b""
+    for chunk in body.chunks():
+        head += chunk
+        if bounds(head).body < len(head) or len(head) >= _HEADER_OCTETS:
+            break
+    return head[: bounds(head).end]
 
 
 def _settlement(parcel: Parcel, result: Result) -> Settlement:

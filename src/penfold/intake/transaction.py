@@ -232,7 +232,8 @@ class Transaction:
             if not reader.feed(chunk):
                 return
             self._take_header(reader.header)
-            chunk = reader.separator + reader.rest
+            # What is no header field begins the body, and our trace field above it must not swallow it.
+            chunk = (reader.separator or b"\r\n") + reader.rest
         if body.size + len(chunk) > self._door.limits.size:
             self._give_up(TOO_LARGE)
             return
@@ -287,7 +288,7 @@ class Transaction:
             header = reader.header
             self._take_header(header if header.endswith(b"\n") or not header else header + b"\r\n")
             if self._body is not None:
-                self._body.write(reader.separator + reader.rest)
+                self._body.write((reader.separator or b"\r\n") + reader.rest if reader.rest else reader.separator)
         except MailError as error:
             self._give_up(error.reply)
 

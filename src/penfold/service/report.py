@@ -50,5 +50,9 @@ def _report(subject: Subject, now: float) -> Report:
 def _original(body: Body | None) -> Original:
     if body is None:
         return Original(header=b"")
-    first = next(iter(body.chunks(_HEADER_OCTETS)), b"")
-    return Original(header=first[: bounds(first).end], chunks=body.chunks)
+    head = b""
+    for chunk in body.chunks():
+        head += chunk
+        if bounds(head).body < len(head) or len(head) >= _HEADER_OCTETS:
+            break
+    return Original(header=head[: bounds(head).end], chunks=body.chunks)
