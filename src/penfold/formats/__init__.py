@@ -4,10 +4,10 @@ from penfold.formats.base import Body, Entry, MailboxReader, MailboxWriter, Mess
 from penfold.formats.detect import Format, detect
 from penfold.formats.folders import folder_names, folder_path
 from penfold.formats.maildir import Maildir, deliver_many, delivered, find_delivered, make_maildir, sweep
-from penfold.formats.maildirsize import Quota
 from penfold.formats.mbox import Mbox
 from penfold.formats.mh import Mh
 from penfold.formats.mmdf import Mmdf
+from penfold.formats.quota import Quota
 
 __all__ = [
     "Body",

@@ -36,8 +36,9 @@ import msgspec
 from penfold.formats.base import Entry, Message, Result, Stored
 from penfold.formats.flags import from_maildir_info, maildir_info
 from penfold.formats.lines import to_crlf
-from penfold.formats.maildirsize import Quota, QuotaCheck
+from penfold.formats.maildirsize import QuotaCheck
 from penfold.formats.octets import fill
+from penfold.formats.quota import Quota
 from penfold.formats.spoolfile import opened, pieces
 from penfold.fs.base import File, FileSystem
 from penfold.model import MailError, Permanent, Reply
@@ -68,14 +69,16 @@ def deliver_many(
     *,
     host: str,
     quotas: Mapping[str, Quota] | None = None,
+    mode: int = 0o600,
     shared: int = _SHARED,
 ) -> list[Result]:
     """Store messages in many Maildirs; one Result each, in order. Never raises for a mail or disk reason.
 
     ``host`` is this host's name for the file names; ``quotas`` gives the quota of those Maildirs (by the path as in
-    ``items``) that have one. A missing Maildir is made if the directory above it exists.
+    ``items``) that have one; ``mode`` are the permissions of a message. A missing Maildir is made if the
+    directory above it exists.
     """
-    return _Batch(fs, items, safe_host(host), quotas or {}, shared).run()
+    return _Batch(fs, items, safe_host(host), quotas or {}, mode, shared).run()
 
 
 class _Batch:
@@ -85,12 +88,14 @@ class _Batch:
         items: Sequence[tuple[str, Message]],
         host: str,
         quotas: Mapping[str, Quota],
+        mode: int,
         shared: int,
     ) -> None:
         self._fs = fs
         self._items = items
         self._host = host
         self._quotas = QuotaCheck(fs, quotas) if quotas else None
+        self._mode = mode
         self._shared = shared
         self._devices: dict[str, int] = {}
         self._results: dict[int, Result] = {}
@@ -142,14 +147,14 @@ class _Batch:
     def _create(self, maildir: str, base: str) -> tuple[str, File]:
         temporary = f"{maildir}/{_TMP}/{base}"
         try:
-            return temporary, self._fs.create(temporary)
+            return temporary, self._fs.create(temporary, self._mode)
         except FileNotFoundError:
             make_maildir(self._fs, maildir)
-            return temporary, self._fs.create(temporary)
+            return temporary, self._fs.create(temporary, self._mode)
         except FileExistsError:
             # Left by a crash, or still being written by one we gave up on: leave it to the sweep.
             temporary = f"{temporary}.P{os.getpid()}T{time.monotonic_ns()}"
-            return temporary, self._fs.create(temporary)
+            return temporary, self._fs.create(temporary, self._mode)
 
     def _rename_all(self, written: list[_Written]) -> list[_Written]:
         return [
@@ -268,16 +273,17 @@ def _names(fs: FileSystem, directory: str) -> list[str]:
 class Maildir:
     """One Maildir: takes mail, lists it, gives it back."""
 
-    def __init__(self, fs: FileSystem, path: str, *, host: str, quota: Quota | None = None) -> None:
+    def __init__(self, fs: FileSystem, path: str, *, host: str, quota: Quota | None = None, mode: int = 0o600) -> None:
         self._fs = fs
         self._path = path
         self._host = host
+        self._mode = mode
         self._quotas = {path: quota} if quota else {}
 
     def deliver(self, batch: Sequence[Message]) -> list[Result]:
         """Store all messages durably."""
         items = [(self._path, message) for message in batch]
-        return deliver_many(self._fs, items, host=self._host, quotas=self._quotas)
+        return deliver_many(self._fs, items, host=self._host, quotas=self._quotas, mode=self._mode)
 
     def scan(self) -> Iterator[Entry]:
         """Find all messages, ``new`` first: one that moves to ``cur`` meanwhile is not missed, nor told twice."""

@@ -17,8 +17,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from penfold.formats.quota import Quota
 from penfold.fs.base import FileSystem
-from penfold.model import Permanent, Reply, Transient
 
 _LONGEST: Final = 5120
 _FRESH: Final = 15 * 60
@@ -26,22 +26,6 @@ _LINE: Final = re.compile(rb"[ \t]*(-?\d{1,18})[ \t]+(-?\d{1,18})[ \t]*")
 _SIZE: Final = re.compile(r",S=(\d{1,15})(?=[,:]|$)")
 _TMP: Final = "tmp"
 _TRASH: Final = ".Trash"
-
-
-class Quota(NamedTuple):
-    """What a Maildir may hold, all folders together; 0 means without limit.
-
-    A full mailbox answers 452 4.2.2 (it may be emptied), or 552 5.2.2 at once when ``hard``.
-    """
-
-    octets: int = 0
-    messages: int = 0
-    hard: bool = False
-
-    def __str__(self) -> str:
-        """Write it as the first line of maildirsize has it."""
-        parts = [f"{self.octets}S"] if self.octets else []
-        return ",".join(parts + ([f"{self.messages}C"] if self.messages else []))
 
 
 class Usage(NamedTuple):
@@ -71,34 +55,17 @@ class QuotaCheck:
         quota = self._quotas.get(maildir)
         if quota is None:
             return
-        if quota.octets and octets > quota.octets:
-            raise Permanent(Reply.of(552, "5.2.2", "Message is larger than the mailbox"))
         root = root_of(maildir)
         usage = self._usage.get(root) or read(self._fs, root, quota, time.time())
-        if _over(usage, quota, octets) and not usage.exact:
-            usage = count(self._fs, root, quota)
-        if _over(usage, quota, octets):
-            self._usage[root] = usage
-            raise _full(quota)
+        if not quota.admits(usage.octets, usage.messages, octets) and not usage.exact:
+            usage = self._usage[root] = count(self._fs, root, quota)
+        quota.check(usage.octets, usage.messages, octets)
         self._usage[root] = Usage(usage.octets + octets, usage.messages + 1, usage.exact)
 
     def record(self, maildir: str, octets: int) -> None:
         """Write a stored message of ``octets`` into maildirsize."""
         if maildir in self._quotas:
             add(self._fs, root_of(maildir), octets, 1)
-
-
-def _full(quota: Quota) -> Transient | Permanent:
-    if quota.hard:
-        return Permanent(Reply.of(552, "5.2.2", "Mailbox full"))
-    return Transient(Reply.of(452, "4.2.2", "Mailbox full"))
-
-
-def _over(usage: Usage, quota: Quota, octets: int) -> bool:
-    return bool(
-        (quota.octets and usage.octets + octets > quota.octets)
-        or (quota.messages and usage.messages + 1 > quota.messages)
-    )
 
 
 def read(fs: FileSystem, root: str, quota: Quota, now: float) -> Usage:

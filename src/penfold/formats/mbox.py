@@ -23,6 +23,7 @@ from penfold.formats.base import Entry, Message, Result
 from penfold.formats.flags import from_status_fields, status_fields
 from penfold.formats.lines import SMALL, quote, quoted, to_crlf, to_lf, unquoted
 from penfold.formats.octets import wire
+from penfold.formats.quota import UNLIMITED, Quota
 from penfold.formats.spoolfile import SafeFile, Spoolfile, find_lines, opened, pieces
 from penfold.fs.base import File, FileSystem
 from penfold.fs.locks import Clock, LockPolicy
@@ -104,11 +105,13 @@ class Mbox:
         locks: LockPolicy = _LOCKS,
         clock: Clock = _CLOCK,
         owner: int | None = None,
+        mode: int = 0o600,
+        quota: Quota = UNLIMITED,
         content_lengths: bool = False,
     ) -> None:
         self._fs = fs
         self._path = path
-        self._spool = Spoolfile(SafeFile(fs, path, locks, clock, owner), MboxShape())
+        self._spool = Spoolfile(SafeFile(fs, path, locks, clock, owner, mode), MboxShape(), quota)
         self._content_lengths = content_lengths
 
     def deliver(self, batch: Sequence[Message]) -> list[Result]:

@@ -26,6 +26,7 @@ import msgspec
 from penfold.formats.base import Entry, Message, Result, Stored
 from penfold.formats.lines import to_crlf
 from penfold.formats.octets import fill
+from penfold.formats.quota import UNLIMITED, Quota
 from penfold.formats.sequences import Sequences
 from penfold.formats.spoolfile import SafeFile, opened, pieces
 from penfold.fs.base import File, FileSystem
@@ -56,7 +57,7 @@ class Mh:
     """One MH folder: takes mail, lists it, gives it back.
 
     ``unseen`` names the sequences that new mail joins (nmh's Unseen-Sequence); none when empty. ``mode`` are the
-    permissions of a message (nmh's Msg-Protect).
+    permissions of a message (nmh's Msg-Protect), less the right to write unless ``writable``.
     """
 
     def __init__(
@@ -68,11 +69,14 @@ class Mh:
         locks: LockPolicy = _LOCKS,
         clock: Clock = _CLOCK,
         owner: int | None = None,
-        mode: int = 0o400,
+        mode: int = 0o600,
+        writable: bool = False,
+        quota: Quota = UNLIMITED,
     ) -> None:
         self._fs = fs
         self._path = path
-        self._mode = mode
+        self._mode = mode if writable else mode & 0o444
+        self._quota = quota
         self._unseen = tuple(unseen)
         self._sequences = SafeFile(fs, f"{path}/.mh_sequences", locks, clock, owner)
 
@@ -127,9 +131,12 @@ class Mh:
     def _write_all(self, batch: Sequence[Message], results: dict[int, Result]) -> list[_Written]:
         one_sync = len(batch) >= _SHARED
         written: list[_Written] = []
+        octets, messages = self._usage()
         for index, message in enumerate(batch):
             try:
+                self._quota.check(octets, messages, len(message.prefix) + message.body.size)
                 written.append(self._write(index, message, sync=not one_sync))
+                octets, messages = octets + written[-1].size, messages + 1
             except (OSError, MailError) as problem:
                 results[index] = problem
         if one_sync and written:
@@ -140,6 +147,13 @@ class Mh:
                     self._remove(each.hidden)
                 raise
         return written
+
+    def _usage(self) -> tuple[int, int]:
+        """Count octets and messages, where there is a quota to compare them with."""
+        if self._quota == UNLIMITED:
+            return 0, 0
+        sizes = [self._fs.stat(f"{self._path}/{number}").size for number in self._numbers()]
+        return sum(sizes), len(sizes)
 
     def _write(self, index: int, message: Message, *, sync: bool) -> _Written:
         if not _UNIQUE.fullmatch(message.unique):

@@ -20,6 +20,7 @@ from penfold.formats.flags import from_status_fields, status_fields
 from penfold.formats.lines import SMALL, to_crlf, to_lf
 from penfold.formats.mbox import parse_from_line
 from penfold.formats.octets import wire
+from penfold.formats.quota import UNLIMITED, Quota
 from penfold.formats.spoolfile import SafeFile, Spoolfile, find_lines, opened, pieces
 from penfold.fs.base import File, FileSystem
 from penfold.fs.locks import Clock, LockPolicy
@@ -93,10 +94,12 @@ class Mmdf:
         locks: LockPolicy = _LOCKS,
         clock: Clock = _CLOCK,
         owner: int | None = None,
+        mode: int = 0o600,
+        quota: Quota = UNLIMITED,
     ) -> None:
         self._fs = fs
         self._path = path
-        self._spool = Spoolfile(SafeFile(fs, path, locks, clock, owner), MmdfShape())
+        self._spool = Spoolfile(SafeFile(fs, path, locks, clock, owner, mode), MmdfShape(), quota)
 
     def deliver(self, batch: Sequence[Message]) -> list[Result]:
         """Append all messages under one lock, synced once."""

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from penfold.formats.base import Message, Result, Stored
+from penfold.formats.quota import UNLIMITED, Quota
 from penfold.fs.base import File, FileSystem, Stat
 from penfold.fs.locks import Clock, Held, LockPolicy, hold
 from penfold.model import MailError, Reply, Transient
@@ -39,17 +40,21 @@ class Shape(Protocol):
 
 
 class SafeFile(NamedTuple):
-    """A file that others may write, lock or replace. ``owner`` must own it; None means the uid we run as."""
+    """A file that others may write, lock or replace.
+
+    ``owner`` must own it; None means the uid we run as. ``mode`` are its permissions when it has to be made.
+    """
 
     fs: FileSystem
     path: str
     policy: LockPolicy
     clock: Clock
     owner: int | None = None
+    mode: int = 0o600
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[tuple[File, Held]]:
-        """Open (or make, 0600) and lock it; again when it was replaced while we waited (mutt removes empty ones).
+        """Open (or make) and lock it; again when it was replaced while we waited (mutt removes empty ones).
 
         Raises Transient (451 4.2.0) for what is not safe or not to be locked in time, OSError for the disk.
         """
@@ -71,7 +76,7 @@ class SafeFile(NamedTuple):
                 self._check(self.fs.stat(self.path))
                 return self.fs.open(self.path, write=True)
             with contextlib.suppress(FileExistsError):
-                file = self.fs.create(self.path, 0o600)
+                file = self.fs.create(self.path, self.mode)
                 self.fs.sync_directory(os.path.dirname(self.path) or ".")
                 return file
         raise _refused("it comes and goes")
@@ -99,10 +104,11 @@ class SafeFile(NamedTuple):
 
 
 class Spoolfile(NamedTuple):
-    """Delivers to one file."""
+    """Delivers to one file. ``quota`` limits the octets of the file (not the messages in it)."""
 
     target: SafeFile
     shape: Shape
+    quota: Quota = UNLIMITED
 
     def deliver(self, batch: Sequence[Message]) -> list[Result]:
         """Append all messages under one lock, synced once."""
@@ -138,6 +144,7 @@ class Spoolfile(NamedTuple):
         """Append one message to the file of ``begin`` octets, or leave it as it was; raises if that fails too."""
         end = begin
         try:
+            self.quota.check(begin, 0, len(message.prefix) + message.body.size)
             held.refresh()
             for buffers in self.shape.octets(message):
                 file.append([mend, *buffers] if end == begin and mend else buffers)
@@ -147,8 +154,8 @@ class Spoolfile(NamedTuple):
             file.truncate(begin)
             return problem
         except MailError as problem:
-            # The lock was broken under us: cut only what is surely ours.
-            if file.size() == end:
+            # Over quota, or the lock was broken under us: cut only what is surely ours.
+            if file.size() == end > begin:
                 file.truncate(begin)
             return problem
         return Stored(os.path.basename(self.target.path), begin + len(mend), end - begin - len(mend))

@@ -18,6 +18,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "inbox"
 
 
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -55,8 +61,8 @@ def test_a_number_taken_meanwhile_is_left_alone(folder: Path):
 def test_a_message_is_read_only_so_that_inc_cannot_overwrite_it(folder: Path):
     Mh(FS, str(folder)).deliver([message()])
     assert (folder / "1").stat().st_mode & 0o777 == 0o400
-    Mh(FS, str(folder), mode=0o600).deliver([message(2)])
-    assert (folder / "2").stat().st_mode & 0o777 == 0o600
+    Mh(FS, str(folder), mode=0o660, writable=True).deliver([message(2)])
+    assert (folder / "2").stat().st_mode & 0o777 == 0o660 & ~umask()
 
 
 def test_other_sequences_stay_octet_for_octet(folder: Path):
