@@ -29,6 +29,8 @@ check: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/rfcmap.py --check
+	$(BIN)/python tools/gendocs.py --check
 
 format: $(VENV)/.ready
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -41,6 +43,10 @@ bench: $(VENV)/.ready
 
 fuzz: $(VENV)/.ready
 	$(BIN)/python -m fuzz.run --seconds $(T)
+
+docs: $(VENV)/.ready
+	$(BIN)/python tools/gendocs.py
+	$(BIN)/python tools/rfcmap.py --write
 
 clean:
 	rm -rf $(VENV) var build dist

@@ -17,7 +17,12 @@ from penfold.config.write import Answers, compose, compose_secrets, put
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--config", metavar="FILE", default=_default_file(), help="the file to write (%(default)s)")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=_default_file(),
+        help="the file to write (for root /etc/penfold/penfold.toml, else ./penfold.toml)",
+    )
     parser.add_argument("--hostname", metavar="NAME", help="the full name of this host, as DNS knows it")
     parser.add_argument("--data", metavar="DIR", help="directory of queue, event log and mailboxes")
     parser.add_argument("--listen", metavar="HOST:PORT", action="append", help="where mail from other hosts comes in")
