@@ -316,7 +316,10 @@ class Client:
                 self._fail(Reply.of(451, "4.5.0", "Protocol error: unexpected reply"), reply, "unexpected reply")
             return
         step, number = self._expected.popleft()
-        _ = self._readers[step](self, reply, number)
+        if reply.code // 100 == 3 and step not in {"data", "auth"}:
+            # Neither yes nor no: never to be taken for the 250 that passes the duty for a message on.
+            reply = Reply.of(451, "4.5.0", f"Unexpected reply: {reply}")
+        self._readers[step](self, reply, number)
         if reply.code == 421 and not self.closed:
             self._fail(reply, reply, "closed by the server")
         if not self.closed:
@@ -325,7 +328,7 @@ class Client:
 
     def _greeting(self, reply: Reply, _number: int) -> None:
         self._events.append(steps.Greeting(reply))
-        if reply.code == 220:
+        if reply.positive:
             self._say_hello()
 
     def _ehlo(self, reply: Reply, _number: int) -> None:

@@ -39,7 +39,10 @@ class Rcpt(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Data(msgspec.Struct, frozen=True, array_like=True):
-    """A message body is about to come, by DATA or (``bdat``) with the first BDAT. A positive answer lets it in."""
+    """A message body is about to come, by DATA or (``bdat``) with the first BDAT. A positive answer lets it in.
+
+    A negative one ends the transaction.
+    """
 
     bdat: bool = False
 

@@ -384,3 +384,51 @@ def test_many_recipients_go_in_groups():
     assert talk.said.endswith(b"DATA\r\n")
     *_, ready = talk.hear(b"250 ok\r\n" * 51 + b"354 go\r\n")
     assert ready == steps.TransactionReady()
+
+
+def test_a_355_is_not_taken_for_a_250():
+    talk = Talk()
+    talk.begin(BOB)
+    talk.hear(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    talk.client.end_body()
+    (done,) = talk.hear(b"354 go\r\n")
+    assert (done.replies[0].code, done.replies[0].status) == (451, "4.5.0")
+
+
+def test_a_250_is_not_taken_for_a_354():
+    talk = Talk()
+    talk.begin(BOB)
+    *_, done = talk.hear(b"250 ok\r\n250 ok\r\n250 ok\r\n")
+    assert codes(done) == [451]
+    talk.client.quit()
+    assert talk.client.data_to_send() == b"QUIT\r\n"
+
+
+def test_an_idle_connection_may_be_closed_by_the_server():
+    talk = Talk()
+    (closed,) = talk.hear(b"421 4.4.2 idle too long\r\n")
+    assert closed.reply.code == 421
+    assert talk.client.deadline() is None
+    assert talk.hear(b"250 ok\r\n") == []
+
+
+def test_a_chunk_that_fails_behind_the_last_one_has_one_reply_in_lmtp():
+    talk = Talk(ehlo=b"250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n", chunking=True, lmtp=True)
+    talk.begin(BOB, CAROL)
+    talk.hear(b"250 ok\r\n" * 3)
+    talk.client.send_body(b"x" * 100_000)
+    talk.client.end_body()
+    (done,) = talk.hear(b"452 4.3.1 full\r\n503 failed before\r\n")
+    assert codes(done) == [452, 452]
+    assert talk.client.idle
+
+
+def test_a_caller_can_give_up():
+    talk = Talk()
+    talk.begin(BOB)
+    talk.client.abort("cancelled")
+    done, closed = talk.events()
+    assert done.replies[0].text == "cancelled"
+    assert closed == steps.Closed(None, "cancelled")
+    talk.client.abort()
+    assert talk.events() == []
