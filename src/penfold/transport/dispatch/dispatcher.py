@@ -32,6 +32,7 @@ from penfold.transport.mailers.base import Mailer
 
 MAX_HOPS = 100  # RFC 5321 §6.3
 WINDOW = 2000  # recipients
+RECORDING_GRACE = 5.0  # seconds at least to record what was done, when stopping
 CLAIM_RETRY = 1.0  # seconds, when the queue cannot be asked
 _SHED_INTERVAL = 0.5  # seconds between looks at overfull lanes
 _SPIN_PAUSE = 0.05  # seconds, when the queue says "there is something" and gives nothing
@@ -107,8 +108,9 @@ class Dispatcher:
             recorder.cancel()
             await asyncio.gather(recorder, return_exceptions=True)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._grace or 5.0):
+                async with asyncio.timeout(max(self._grace or 0.0, RECORDING_GRACE)):
                     await self._ledger.finish()
+            await self._ledger.break_off()
 
     def stop(self, grace: float = 30.0) -> None:
         """Claim no more; deliveries under way get ``grace`` seconds."""

@@ -68,6 +68,12 @@ class Ledger:
                 await asyncio.wait(self._bouncing)
         await self._custody.flush()
 
+    async def break_off(self) -> None:
+        """Give up the DSNs that ``finish`` had no time for; their recipients will fail again."""
+        for task in self._bouncing:
+            task.cancel()
+        await asyncio.gather(*self._bouncing, return_exceptions=True)
+
     async def _round(self) -> None:
         results, self._results = self._results, []
         self._judge_all(results)

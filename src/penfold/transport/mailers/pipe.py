@@ -31,7 +31,8 @@ _UNSAFE = re.compile(r"[^0-9A-Za-z!@%_=+:,./-]")
 
 class PipeSettings(msgspec.Struct, frozen=True):
     """``user`` runs what administrators' tables name (``""``: whoever we are); ``seconds`` is a program's time,
-    ``output`` the octets of its words that a bounce may quote, ``most`` the size of a message (0: no limit).
+    ``output`` the octets of its words that a bounce may quote, ``most`` the size of a message (0: no limit),
+    ``delimiter`` what stands before the extension of a local part.
     """
 
     user: str = ""
@@ -41,6 +42,7 @@ class PipeSettings(msgspec.Struct, frozen=True):
     from_line: bool = True
     path: str = "/usr/local/bin:/usr/bin:/bin"
     shell: str = "/bin/sh"
+    delimiter: str = "+"
 
 
 class PipeMailer:
@@ -107,7 +109,7 @@ class PipeMailer:
         yield from to_lf(final.wire(final.fields(envelope, stands_for), body))
 
     def _environment(self, envelope: Envelope, target: Target, stands_for: Address) -> Mapping[str, str]:
-        _, _, extension = stands_for.local.partition("+")
+        _, _, extension = stands_for.local.partition(self._settings.delimiter)
         original = target.recipient.original or stands_for
         sender = envelope.reverse_path
         strangers = {

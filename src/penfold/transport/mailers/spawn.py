@@ -63,7 +63,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     cpu: int = 600
     memory: int = 0
-    file: int = 1 << 30
+    file: int = 1 << 34
     descriptors: int = 256
 
     def apply(self, pid: int) -> None:

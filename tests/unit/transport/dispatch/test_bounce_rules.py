@@ -1,5 +1,7 @@
 """Who hears of what: failure, delay and success DSNs, null senders, double bounces."""
 
+import asyncio
+
 import pytest
 from tests.unit.transport.dispatch.fakes import (
     BUSY,
@@ -24,6 +26,7 @@ from penfold.model import (
     Origin,
     Reply,
     Route,
+    Settlement,
 )
 from penfold.queue.base import Done, Later, Pending, Replace
 from penfold.routing.base import Decision, Refuse
@@ -359,3 +362,54 @@ def test_a_refusal_that_may_pass_is_put_off():
     house.run(scenario)
     assert house.queue.updates[0].reply == BUSY
     assert house.submitted == []
+
+
+def test_mail_for_a_dead_host_still_expires_and_warns():
+    down = Deferred(BUSY, host_down=True)
+    house = House(FakeMailer(answer=lambda job, index: down))
+
+    async def scenario(house):
+        house.queue.add(envelope(), recipient("bob@there.example"))
+        await house.settled(1)
+        house.queue.add(envelope(arrived=START - 5 * HOUR), recipient("late@there.example"))
+        house.queue.add(envelope(arrived=START - 6 * DAY), recipient("old@there.example"))
+        await house.settled(3)
+
+    house.run(scenario)
+    assert len(house.mailers["smtp"].calls) == 1
+    assert sorted(kind for _, kind in told(house)) == ["delayed", "failed"]
+    assert house.done() == [0]
+
+
+def test_a_bounce_is_written_even_when_the_body_is_gone():
+    house = House(FakeMailer(answer=lambda job, index: Failed(UNKNOWN)))
+
+    def gone(ref):
+        raise FileNotFoundError(ref.file)
+
+    house.queue.open = gone
+
+    async def scenario(house):
+        house.queue.add(envelope(), recipient("bob@there.example"))
+        await house.settled(1)
+
+    house.run(scenario)
+    assert len(house.submitted) == 1
+
+
+def test_failures_known_early_wait_for_their_job_and_share_its_dsn():
+    class Chatty(FakeMailer):
+        async def deliver(self, jobs):
+            for number, outcome in enumerate([Failed(UNKNOWN), Delivered(OK), Failed(UNKNOWN)]):
+                yield Settlement(jobs[0].id, number, outcome)
+                for _ in range(20):
+                    await asyncio.sleep(0)
+
+    house = House(Chatty())
+
+    async def scenario(house):
+        house.queue.add(envelope(), *(recipient(f"{who}@there.example") for who in "abc"))
+        await house.settled(3)
+
+    house.run(scenario)
+    assert [len(found.subjects) for found in house.notifications] == [2]

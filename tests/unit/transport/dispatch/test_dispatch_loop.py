@@ -292,3 +292,67 @@ def test_a_queue_that_fails_to_be_asked_is_asked_again(monkeypatch):
     house.run(scenario)
     assert house.done() == [0]
     assert len(house.seen(Trouble)) == 2
+
+
+def test_stopping_in_the_middle_of_recording_records_all_the_same():
+    house = House(FakeMailer())
+    settle, begun = house.queue.settle, asyncio.Event()
+
+    async def interrupted(updates):
+        if not begun.is_set():
+            begun.set()
+            await asyncio.Event().wait()
+        await settle(updates)
+
+    house.queue.settle = interrupted
+
+    async def scenario(house):
+        house.queue.add(envelope(), recipient("bob@there.example"))
+        await begun.wait()
+
+    house.run(scenario)
+    assert house.done() == [0]
+    assert house.dispatcher.active == 0
+
+
+def test_stopping_waits_for_a_bounce_under_way():
+    house = House(FakeMailer(answer=lambda job, index: Failed(UNKNOWN)))
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    submit = house.dispatcher._ledger._bouncer._submit
+
+    async def slow(*arguments):
+        begun.set()
+        await go_on.wait()
+        return await submit(*arguments)
+
+    house.dispatcher._ledger._bouncer._submit = slow
+
+    async def scenario(house):
+        house.queue.add(envelope(), recipient("bob@there.example"))
+        await begun.wait()
+        house.dispatcher.stop(grace=5)
+        await asyncio.sleep(0)
+        go_on.set()
+
+    house.run(scenario)
+    assert house.queue.log == ["DSN", Done("T00001", 0), "flush"]
+
+
+def test_a_bounce_that_takes_too_long_at_the_end_leaves_its_recipient_in_the_queue(monkeypatch):
+    monkeypatch.setattr("penfold.transport.dispatch.dispatcher.RECORDING_GRACE", 0.01)
+    house = House(FakeMailer(answer=lambda job, index: Failed(UNKNOWN)))
+    begun = asyncio.Event()
+
+    async def never(*arguments):
+        begun.set()
+        await asyncio.Event().wait()
+
+    house.dispatcher._ledger._bouncer._submit = never
+
+    async def scenario(house):
+        house.queue.add(envelope(), recipient("bob@there.example"))
+        await begun.wait()
+
+    house.run(scenario)
+    assert house.queue.updates == []
+    assert len(house.queue.rows) == 1
