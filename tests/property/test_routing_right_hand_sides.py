@@ -98,3 +98,14 @@ def test_masking_a_field_twice_changes_nothing_more(value):
     once = mask.field(value)
     assert mask.field(once) == once
     assert once.replace(b"c.test", b"") == value.replace(b"host.test", b"").replace(b"c.test", b"") or b"." in value
+
+
+@given(st.lists(st.sampled_from(["a", "b@c.test", " ", "\t", ",", "@", "x.y", "é", ";"]), max_size=10).map("".join))
+def test_a_plain_list_is_read_as_the_full_grammar_reads_it(text):
+    def read(value):
+        try:
+            return parse_rhs(value)
+        except AliasError:
+            return None
+
+    assert read(text) == read(text + ",")  # a comma at the end is more than a plain list has
