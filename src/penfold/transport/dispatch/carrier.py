@@ -13,6 +13,7 @@ from penfold.queue.base import Claim
 from penfold.telemetry import events
 from penfold.transport.dispatch.lanes import Lane, Lanes
 from penfold.transport.dispatch.parcel import Parcel, Result, result
+from penfold.transport.dispatch.record import OUTCOMES, attempted
 from penfold.transport.mailers.base import Mailer
 
 BROKEN = Deferred(Reply.of(451, "4.3.0", "Local error in processing"))
@@ -22,10 +23,11 @@ _SPREAD = 0.25  # of a dead destination's back-off: over this its mail comes bac
 class Call:
     """One call of a mailer: the targets not settled yet, by message and number."""
 
-    __slots__ = ("lane", "open", "parcels")
+    __slots__ = ("began", "lane", "open", "parcels")
 
-    def __init__(self, lane: Lane, parcels: list[Parcel]) -> None:
+    def __init__(self, lane: Lane, parcels: list[Parcel], began: float) -> None:
         self.lane = lane
+        self.began = began
         self.parcels = parcels
         self.open: dict[tuple[QueueId, int], tuple[Parcel, int]] = {
             (parcel.job.id, target.number): (parcel, index)
@@ -60,7 +62,7 @@ class Carrier:
     def launch(self) -> None:
         """Start all calls that may start now."""
         for lane, parcels in self._lanes.take():
-            call = Call(lane, parcels)
+            call = Call(lane, parcels, self._clock())
             task = asyncio.ensure_future(self._carry(call))
             self._calls[task] = call
             task.add_done_callback(self._calls.pop)
@@ -127,13 +129,17 @@ class Carrier:
         parcel, index = entry
         lane = call.lane
         outcome = settlement.outcome
+        if type(outcome) not in OUTCOMES:
+            call.open[settlement.id, settlement.number] = entry
+            raise TypeError(f"mailer {lane.mailer} settled with {outcome!r}")
+        target, pending = parcel.job.targets[index], parcel.pending[index]
+        self._events.record(attempted(parcel.job, target, outcome, call.began, self._clock()))
         if not parcel.taught:
             parcel.taught = True
             self._learn(lane, outcome)
         not_before = lane.dead_until if isinstance(outcome, Deferred) and outcome.host_down else 0.0
         parcel.left -= 1
         self._lanes.released(lane, 1)
-        target, pending = parcel.job.targets[index], parcel.pending[index]
         settled = result(parcel.job, target, pending, outcome, lane.name, not_before=not_before)
         if isinstance(outcome, Failed):
             parcel.held.append(settled)

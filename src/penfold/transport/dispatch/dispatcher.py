@@ -8,6 +8,9 @@ gathers and makes the next call.
 The recipients in hand are bounded by ``window``. A lane that is full and slow gives its surplus back to the queue,
 which keeps it until the lane opens.
 
+PERF: in batches of 20, a mailer that does nothing: 12 µs of CPU a message for this room alone, 18 µs with the memory
+queue and events encoded, 23 µs with the spool; one by one 42 µs.
+
 Durability: none of its own; the queue's custody covers every recipient until the ledger has recorded its outcome.
 """
 

@@ -16,7 +16,7 @@ from tests.unit.transport.dispatch.fakes import (
 
 from penfold.model import Deferred, Delivered, Failed, Settlement
 from penfold.queue.base import Done, Later
-from penfold.telemetry.events import HostDown, Trouble
+from penfold.telemetry.events import Attempt, HostDown, Trouble
 
 
 def test_a_message_goes_through_and_is_settled():
@@ -356,3 +356,29 @@ def test_a_bounce_that_takes_too_long_at_the_end_leaves_its_recipient_in_the_que
     house.run(scenario)
     assert house.queue.updates == []
     assert len(house.queue.rows) == 1
+
+
+def test_every_attempt_is_told_to_the_log_with_what_the_other_side_said():
+    answers = iter([Deferred(BUSY, "mx.there.example"), Delivered(OK, "mx2.there.example")])
+    house = House(FakeMailer(answer=lambda job, index: next(answers)))
+
+    async def scenario(house):
+        house.queue.add(envelope(), recipient("bob@there.example"))
+        await house.settled(1)
+        house.queue.tick(300)
+        await house.settled(2)
+
+    house.run(scenario)
+    told = [(event.attempt, event.outcome, event.remote, event.reply) for event in house.seen(Attempt)]
+    assert told == [
+        (1, "deferred", "mx.there.example", "451 4.3.2 Busy"),
+        (2, "delivered", "mx2.there.example", "250 2.0.0 Fine"),
+    ]
+    assert [type(event).__name__ for event in house.recorder.events] == [
+        "Routed",
+        "Attempt",
+        "Deferred",
+        "Routed",
+        "Attempt",
+        "Delivered",
+    ]
