@@ -3,7 +3,8 @@
 Standards: RFC 5321; RFC 2033; RFC 6409
 """
 
-from penfold.protocols.smtp.client import Client, ClientSettings
+from penfold.protocols.smtp.client import Client
+from penfold.protocols.smtp.connection import ClientSettings
 from penfold.protocols.smtp.server import Server
 from penfold.protocols.smtp.settings import BareEnds, Role, ServerSettings
 from penfold.protocols.smtp.steps import ForwardPath, Transaction

@@ -9,9 +9,7 @@ Standards: RFC 5321; RFC 2920; RFC 1870; RFC 6152; RFC 6531; RFC 2034; RFC 3030;
 Trust: every octet is a stranger's; lines, recipients, errors, idle commands, message size and time are limited.
 """
 
-import binascii
 import re
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -22,6 +20,7 @@ from penfold.protocols.smtp.conversation import Phase
 from penfold.protocols.smtp.events import Event
 from penfold.protocols.smtp.grammar import Refusal
 from penfold.protocols.smtp.receiving import Receiving
+from penfold.protocols.smtp.securing import Securing
 from penfold.protocols.smtp.settings import ServerSettings
 from penfold.protocols.smtp.states import (
     HTTP_VERBS,
@@ -38,30 +37,21 @@ _HELO_NAME = re.compile(r"[!-~]{1,255}\Z")
 _OVERSHOOT = 1000  # recipients over the limit that are refused before they count as errors
 
 
-class Server(Receiving):
+class Server(Securing):
     """A conversation with one client. ``clock`` gives monotonic seconds; ``tls`` names version and cipher, if any.
 
     ``xclient`` tells that the peer may use XCLIENT. To look at: ``helo``, ``esmtp``, ``tls``, ``user`` (authenticated),
     ``early_talker`` (spoke before the greeting), ``improper_pipelining`` (did not wait where RFC 2920 says it must).
     """
 
-    __slots__ = (
-        "_xclient",
-        "esmtp",
-        "helo",
-        "improper_pipelining",
-        "tls",
-        "user",
-    )
+    __slots__ = ("_xclient", "improper_pipelining")
 
     def __init__(
         self, settings: ServerSettings, *, clock: Callable[[], float], tls: str = "", xclient: bool = False
     ) -> None:
-        super().__init__(settings, clock)
+        super().__init__(settings, clock, tls)
         self._xclient = xclient
-        self.helo = self.user = ""
-        self.tls = tls
-        self.esmtp = self.improper_pipelining = False
+        self.improper_pipelining = False
 
     # What the application calls.
 
@@ -87,36 +77,6 @@ class Server(Receiving):
         if reply is not None and reply.permanent and self._phase is not Phase.SWALLOW:
             self._count_error()
 
-    def auth_challenge(self, challenge: bytes) -> None:
-        """Answer Auth or AuthResponse with a challenge; an AuthResponse follows."""
-        if self._take_pending(events.Auth, events.AuthResponse) is None:
-            return
-        self._out.append(b"334 " + b64encode(challenge) + b"\r\n")
-        self._phase = Phase.AUTH
-
-    def authenticated(self, user: str, reply: Reply = replies.AUTHENTICATED) -> None:
-        """Answer Auth or AuthResponse with success."""
-        if self._take_pending(events.Auth, events.AuthResponse) is None:
-            return
-        self.user = user
-        self._phase = Phase.COMMAND
-        self._send(reply)
-
-    def tls_started(self, tls: str) -> None:
-        """Begin anew under TLS (``tls`` names version and cipher): nothing said before counts (RFC 3207 §4.2)."""
-        if self.closed:
-            return
-        if self._phase is not Phase.TLS:
-            raise LocalProtocolError("no STARTTLS was accepted")
-        self.tls = tls
-        self._phase = Phase.COMMAND
-        self._begin_again()
-
-    @property
-    def tls_due(self) -> bool:
-        """Whether STARTTLS was accepted: flush, shake hands, call ``tls_started``."""
-        return self._phase is Phase.TLS
-
     @property
     def protocol(self) -> str:
         """The keyword for the with-clause of the trace field (RFC 3848, RFC 6531 §4.3)."""
@@ -125,16 +85,6 @@ class Server(Receiving):
         utf8 = self._transaction is not None and self._transaction.smtputf8
         name = "LMTP" if self._settings.lmtp else "SMTP" if utf8 else "ESMTP"
         return ("UTF8" if utf8 else "") + name + ("S" if self.tls else "") + ("A" if self.user else "")
-
-    # State.
-
-    def _begin_again(self) -> None:
-        self._buffer.clear()
-        self._drop_transaction()
-        self._state = State.START
-        self.helo = self.user = ""
-        self.esmtp = False
-        self._touch()
 
     # Phases.
 
@@ -198,27 +148,6 @@ class Server(Receiving):
             self._refuse_chunk(argument, refusal)
             return None
         return self._verbs[verb](self, argument)
-
-    def _read_auth(self) -> Event | NoEvent | None:
-        line = self._line(self._settings.max_auth_line, replies.AUTH_TOO_LONG)
-        if line is None:
-            if self._events and not self.closed:  # it was too long: the exchange is over
-                self._phase = Phase.COMMAND
-                self._events.append(events.AuthResponse(None))
-            return self._no_line()
-        if line == b"*":
-            return self._cancel_auth(replies.AUTH_CANCELLED)
-        try:
-            return self._ask(events.AuthResponse(binascii.a2b_base64(line, strict_mode=True)))
-        except ValueError:
-            return self._cancel_auth(replies.BAD_BASE64)
-
-    def _cancel_auth(self, reply: Reply) -> Event:
-        self._phase = Phase.COMMAND
-        self._events.append(events.AuthResponse(None))
-        self._send(reply)
-        self._count_error()
-        return self._events.popleft()
 
     # Commands: each returns an event, or None when the core has answered by itself.
 
@@ -300,30 +229,6 @@ class Server(Receiving):
             raise Refusal(replies.SYNTAX)
         return text
 
-    def _starttls(self, argument: bytes) -> Event:
-        if argument:
-            raise Refusal(replies.SYNTAX)
-        if self.tls:
-            raise Refusal(replies.TLS_ACTIVE)
-        if not self._settings.starttls:
-            raise Refusal(replies.NOT_IMPLEMENTED)
-        return self._ask(events.StartTls())
-
-    def _auth(self, argument: bytes) -> Event:
-        settings = self._settings
-        if not self.esmtp or not (settings.mechanisms or settings.tls_mechanisms):
-            raise Refusal(replies.AUTH_UNAVAILABLE)
-        if self.user:
-            raise Refusal(replies.AUTH_TWICE)
-        words = argument.decode("latin-1").split()
-        if not 1 <= len(words) <= 2:
-            raise Refusal(replies.SYNTAX.with_text("Syntax: AUTH mechanism [initial-response]"))
-        mechanism = words[0].upper()
-        if mechanism not in (settings.tls_mechanisms if self.tls else settings.mechanisms):
-            hidden = not self.tls and mechanism in settings.tls_mechanisms
-            raise Refusal(replies.NEED_TLS_FOR_AUTH if hidden else replies.UNKNOWN_MECHANISM)
-        return self._ask(events.Auth(mechanism, _initial(words[1]) if len(words) == 2 else None))
-
     def _xclient_command(self, argument: bytes) -> Event:
         if not self._xclient:
             raise Refusal(replies.XCLIENT_REFUSED)
@@ -359,21 +264,6 @@ class Server(Receiving):
             self._state = State.RCPT
         self._send(reply)
 
-    def _starttls_answered(self, _event: events.StartTls, reply: Reply) -> None:
-        if self._buffer:
-            # SECURITY: what came with STARTTLS was sent in the clear, perhaps by another; it ends the conversation.
-            self._close(replies.UNSYNCHRONISED, "input after STARTTLS")
-            return
-        if reply.positive:
-            self._phase = Phase.TLS
-        self._send(reply)
-
-    def _auth_answered(self, _event: events.Auth | events.AuthResponse, reply: Reply) -> None:
-        if reply.positive:
-            raise LocalProtocolError("success is told by authenticated()")
-        self._phase = Phase.COMMAND
-        self._send(reply)
-
     def _xclient_answered(self, _event: events.XClient, reply: Reply) -> None:
         if reply.positive:
             self._begin_again()
@@ -389,7 +279,7 @@ class Server(Receiving):
         Phase.DATA: Receiving._read_message,  # noqa: SLF001
         Phase.CHUNK: Receiving._read_chunk,  # noqa: SLF001
         Phase.SWALLOW: Receiving._read_swallow,  # noqa: SLF001
-        Phase.AUTH: _read_auth,
+        Phase.AUTH: Securing._read_auth,  # noqa: SLF001
         Phase.TLS: _wait,
         Phase.CLOSED: _nothing,
     }
@@ -408,8 +298,8 @@ class Server(Receiving):
         b"QUIT": _quit,
         b"VRFY": _vrfy,
         b"EXPN": _expn,
-        b"STARTTLS": _starttls,
-        b"AUTH": _auth,
+        b"STARTTLS": Securing._starttls,  # noqa: SLF001
+        b"AUTH": Securing._auth,  # noqa: SLF001
         b"XCLIENT": _xclient_command,
     }
 
@@ -419,22 +309,13 @@ class Server(Receiving):
         events.Rcpt: _rcpt_answered,
         events.Data: Receiving._data_answered,  # noqa: SLF001
         events.MessageEnd: Receiving._message_answered,  # noqa: SLF001
-        events.StartTls: _starttls_answered,
-        events.Auth: _auth_answered,
-        events.AuthResponse: _auth_answered,
+        events.StartTls: Securing._starttls_answered,  # noqa: SLF001
+        events.Auth: Securing._auth_answered,  # noqa: SLF001
+        events.AuthResponse: Securing._auth_answered,  # noqa: SLF001
         events.Verify: _just_answered,
         events.Expand: _just_answered,
         events.XClient: _xclient_answered,
     }
-
-
-def _initial(text: str) -> bytes:
-    if text == "=":
-        return b""
-    try:
-        return binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:
-        raise Refusal(replies.BAD_BASE64) from None
 
 
 _YES: Mapping[type[Event], Reply] = {

@@ -432,3 +432,16 @@ def test_a_caller_can_give_up():
     assert closed == steps.Closed(None, "cancelled")
     talk.client.abort()
     assert talk.events() == []
+
+
+def test_a_reply_too_many_is_not_taken_for_the_answer_to_the_next_command():
+    talk = Talk(ehlo=b"250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n", chunking=True)
+    talk.begin(BOB)
+    talk.hear(b"250 ok\r\n250 ok\r\n")
+    talk.client.end_body()
+    talk.client.receive_data(b"250 queued\r\n250 and again\r\n")
+    assert isinstance(talk.client.next_event(), steps.Done)
+    done, closed = talk.begin(CAROL)
+    assert codes(done) == [451]
+    assert closed.reason == "unexpected reply"
+    assert b"MAIL" not in talk.said
