@@ -11,8 +11,9 @@ import sys
 import msgspec
 
 from penfold.cli.exits import EX_CONFIG
-from penfold.config.check import Finding, check
+from penfold.config.check import check
 from penfold.config.describe import Group, Option, explain, groups
+from penfold.config.finding import Finding
 from penfold.config.load import default_path, examine
 from penfold.config.render import as_plain, as_toml, changes
 

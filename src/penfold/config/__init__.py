@@ -1,7 +1,7 @@
 """The configuration: one TOML file into checked, frozen values."""
 
-from penfold.config.kinds import Endpoint
 from penfold.config.load import Loaded, completed, examine, load, load_secrets, loads
+from penfold.config.places import Endpoint
 from penfold.config.sections import (
     Account,
     Auth,

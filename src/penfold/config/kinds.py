@@ -8,16 +8,10 @@ Standards: TOML 1.0 (https://toml.io/en/v1.0.0)
 Trust: values come from an administrator's file; whatever stands there, the only exception is Wrong.
 """
 
-import ipaddress
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-
-import msgspec
-
-from penfold.model.address import AddressError, ascii_domain, parse_address
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -43,7 +37,6 @@ _SIZE_UNITS = {
     "TiB": 1024 * GIB,
 }
 _NUMBER_UNIT = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([A-Za-z]{0,3})\s*\Z")
-_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:\[\]/]+)):([0-9]{1,5})\Z")
 
 
 class Wrong(ValueError):
@@ -54,20 +47,6 @@ class Wrong(ValueError):
         self.problem = problem
         self.hint = hint
         self.inside = inside
-
-
-class Endpoint(msgspec.Struct, frozen=True, order=True):
-    """Where a listener listens or a peer is: an IP address or host name and a port, or the path of a Unix socket."""
-
-    host: str = ""
-    port: int = 0
-    path: str = ""
-
-    def __str__(self) -> str:
-        """Write it as in the configuration."""
-        if self.path:
-            return f"unix:{self.path}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +74,8 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _string(value: object, word: str, example: str) -> str:
+def string(value: object, word: str, example: str) -> str:
+    """Take a string without control characters, or say what was found instead."""
     if not isinstance(value, str):
         raise Wrong(f"expected {word}, found {_found(value)}", f"write it in quotes, as {example}")
     if any(ord(c) < 32 or ord(c) == 127 for c in value):
@@ -132,7 +112,7 @@ class Text(Kind):
 
     def read(self, value: object, base: str) -> str:  # noqa: ARG002 - the seam
         """Take the string."""
-        text = _string(value, self.word, self.example)
+        text = string(value, self.word, self.example)
         if len(text) > self.longest:
             raise Wrong(f"longer than {self.longest} characters")
         if self.pattern and not re.fullmatch(self.pattern, text):
@@ -162,7 +142,7 @@ class Choice(Kind):
 
     def read(self, value: object, base: str) -> str:  # noqa: ARG002 - the seam
         """Take one of the words."""
-        text = _string(value, self.word, quoted(self.words[0]))
+        text = string(value, self.word, quoted(self.words[0]))
         if text not in self.words:
             raise Wrong(f"{text!r} is none of the words known here", f"write {self.word}")
         return text
@@ -250,7 +230,7 @@ class Duration(Kind):
         """Take a number with a unit."""
         if isinstance(value, int | float) and not isinstance(value, bool) and value != 0:
             raise Wrong(f"{value} has no unit of time", f'write "{value}s" for seconds, "{value}m" for minutes')
-        text = "0s" if value == 0 and not isinstance(value, bool) else _string(value, self.word, '"5m"')
+        text = "0s" if value == 0 and not isinstance(value, bool) else string(value, self.word, '"5m"')
         seconds = _with_unit(text, _DURATION_UNITS, self.word)
         if not self.least <= seconds <= self.most:
             least, most = write_duration(self.least), write_duration(self.most)
@@ -280,7 +260,7 @@ class Size(Kind):
         if isinstance(value, int) and not isinstance(value, bool):
             octets = value
         else:
-            octets = int(_with_unit(_string(value, self.word, '"50MiB"'), {"": 1, **_SIZE_UNITS}, self.word))
+            octets = int(_with_unit(string(value, self.word, '"50MiB"'), {"": 1, **_SIZE_UNITS}, self.word))
         if not self.least <= octets <= self.most:
             least, most = write_size(self.least), write_size(self.most)
             raise Wrong(f"{value} is out of range", f'write a size from "{least}" to "{most}"')
@@ -331,79 +311,8 @@ class FilePath(Kind):
 
     def read(self, value: object, base: str) -> str:
         """Make it absolute; ``""`` stays empty."""
-        text = _string(value, self.word, '"/var/lib/penfold"')
+        text = string(value, self.word, '"/var/lib/penfold"')
         return text if not text or text in self.words else os.path.normpath(os.path.join(base, text))
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed(Kind):
-    """A string that a function of this module understands."""
-
-    name: str = "a string"
-    example: str = '"text"'
-    parse: Callable[[str, str], object] = lambda text, _base: text
-    empty: bool = False
-
-    @property
-    def word(self) -> str:
-        """Name the kind."""
-        return self.name
-
-    def read(self, value: object, base: str) -> object:
-        """Parse it; ``""`` is allowed where ``empty`` says so."""
-        text = _string(value, self.word, self.example)
-        if not text and self.empty:
-            return ""
-        try:
-            return self.parse(text, base)
-        except (ValueError, AddressError) as error:
-            raise Wrong(f"{text!r} is not {self.word}: {error}", f"write something like {self.example}") from None
-
-
-def domain(doc: str, *, empty: bool = False) -> Kind:
-    """Make the kind of a domain name, held as lower-case A-labels."""
-    return Parsed(doc, "a domain name", '"example.org"', lambda text, _base: ascii_domain(text), empty)
-
-
-def address(doc: str, *, empty: bool = False) -> Kind:
-    """Make the kind of a mail address with a domain, held as text in canonical form."""
-    return Parsed(doc, "a mail address", '"ada@example.org"', lambda text, _base: _full_address(text), empty)
-
-
-def network(doc: str) -> Kind:
-    """Make the kind of an IP address or network, held as text in CIDR form."""
-    return Parsed(doc, "a network", '"192.0.2.0/24"', lambda text, _base: str(ipaddress.ip_network(text)))
-
-
-def ip_address(doc: str) -> Kind:
-    """Make the kind of an IP address, held as text in its shortest form."""
-    return Parsed(doc, "an IP address", '"192.0.2.1"', lambda text, _base: str(ipaddress.ip_address(text)))
-
-
-def endpoint(doc: str, example: str = '"127.0.0.1:25"') -> Kind:
-    """Make the kind of a place to listen at or connect to, held as an Endpoint."""
-    return Parsed(doc, "an address with a port", example, read_endpoint)
-
-
-def _full_address(text: str) -> str:
-    found = parse_address(text)
-    if not found.domain:
-        raise AddressError("the domain is missing")
-    return str(found)
-
-
-def read_endpoint(text: str, base: str = "/") -> Endpoint:
-    """Read ``host:port``, ``[v6]:port`` or ``unix:/path``; raises ValueError."""
-    if text.startswith("unix:"):
-        if not text[5:]:
-            raise ValueError("the path is missing")
-        return Endpoint(path=os.path.normpath(os.path.join(base, text[5:])))
-    match = _HOST_PORT.match(text)
-    if match is None or int(match[3]) > 65535:
-        raise ValueError("a port (0 to 65535) must follow a colon, an IPv6 address stands in brackets")
-    if match[1]:
-        return Endpoint(str(ipaddress.IPv6Address(match[1])), int(match[3]))
-    return Endpoint(match[2], int(match[3]))
 
 
 def _item(kind: Kind, value: object, base: str, place: str | int) -> object:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from penfold.config.document import MAX_SIZE, Binder, Document
-from penfold.config.kinds import Endpoint
+from penfold.config.places import Endpoint
 from penfold.config.sections import Config, Listener, Secrets, Section, Tls
 from penfold.model.address import AddressError, ascii_domain
 from penfold.model.errors import ConfigError

@@ -22,7 +22,6 @@ from penfold.config.kinds import (
     Choice,
     Count,
     Duration,
-    Endpoint,
     FilePath,
     Flag,
     Fraction,
@@ -31,12 +30,8 @@ from penfold.config.kinds import (
     Several,
     Size,
     Text,
-    address,
-    domain,
-    endpoint,
-    ip_address,
-    network,
 )
+from penfold.config.places import Endpoint, address, domain, endpoint, ip_address, network
 
 _USER = r"[a-z_][a-z0-9_-]{0,30}"
 _NEXT_HOP = r"(\[[^\[\]\s]{1,255}\]|[A-Za-z0-9._-]{1,255})(:[0-9]{1,5})?"
@@ -506,8 +501,8 @@ class Config(Section, frozen=True, kw_only=True):
     postmaster: Annotated[
         str,
         address(
-            "Where mail for postmaster goes, at every domain of ours (RFC 5321 §4.5.1). Empty: a mailbox `postmaster` "
-            "under the mail root.",
+            "Where mail for postmaster goes, at every domain of ours (RFC 5321 §4.5.1). Empty: the first account "
+            "of this file.",
             empty=True,
         ),
     ] = ""

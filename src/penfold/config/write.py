@@ -83,7 +83,7 @@ def _top(answers: Answers) -> str:
     if answers.postmaster:
         lines.append(f"postmaster = {quoted(answers.postmaster)}")
     else:
-        lines.append('# postmaster = "you@example.org"   # until then its mail lies in the mailbox `postmaster`')
+        lines.append('# postmaster = "you@example.org"   # until then the first account gets it')
     if answers.secrets:
         lines.append(f"secrets = {quoted(answers.secrets)}      # password hashes, mode 0600")
     return "\n".join(lines) + "\n"
