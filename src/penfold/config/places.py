@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from penfold.config.kinds import Kind, Wrong
+from penfold.config.kinds import Kind, Wrong, string
 from penfold.model.address import AddressError, ascii_domain, parse_address
 
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:\[\]/]+)):([0-9]{1,5})\Z")
