@@ -24,7 +24,7 @@ def _frames(pieces: list[bytes]) -> tuple[list[tuple[int, int, int, bytes]], boo
     try:
         for piece in pieces:
             for kind, descriptors, serial, payload in splitter.feed(memoryview(piece)):
-                seen.append((kind, descriptors, serial, bytes(payload)))  # noqa: PERF401  (an error must not lose these)
+                seen.append((kind, descriptors, serial, bytes(payload)))
             assert splitter.kept <= 4096 + 10
     except ChannelError:
         return seen, True

@@ -105,7 +105,8 @@ class Listener:
     """Accepts on ``sockets`` and makes a session by ``session()`` for each connection.
 
     ``limit`` counts all links of the driver; ``refusal`` is what a client over the limit reads before the end (never
-    sent where ``tls`` is implicit: there it could only be garbage).
+    sent where ``tls`` is implicit: there it could only be garbage). ``preface`` is read from those peers alone whom
+    ``preface_from`` trusts; anybody else's first octets are the conversation itself.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Listener:
         admit: Admit | None = None,
         preface: Preface | None = None,
         preface_seconds: float = 10.0,
+        preface_from: Callable[[Peer], bool] = lambda _: True,
     ) -> None:
         self._driver = driver
         self._loop = driver.loop
@@ -131,6 +133,7 @@ class Listener:
         self._admit = admit
         self._preface = preface
         self._preface_seconds = preface_seconds
+        self._preface_from = preface_from
         self._reserve: int | None = None
         self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
         self._waiting = 0
@@ -173,7 +176,7 @@ class Listener:
                 return
             sock.setblocking(False)
             peer = Peer("", 0) if listening.family == socket.AF_UNIX else peer_of(address)
-            if self._preface is None:
+            if self._preface is None or not self._preface_from(peer):
                 self._welcome(sock, peer, None)
             elif self._has_room(sock):
                 self._waiting += 1
