@@ -10,8 +10,8 @@ is believed only where the administrator says that the mailbox is of that kind.
 
 Standards: RFC 4155 appendix A; https://www.loc.gov/preservation/digital/formats/fdd/fdd000385.shtml
 Trust: messages are the senders'; the file may be written by other programs.
-Durability: see ``spoolfile``. CRASH: garbage that lost power leaves at the end is closed by the next append, but a reader
-takes it for the end of the last message: nothing in the format ends one.
+Durability: see ``spoolfile``. CRASH: garbage that lost power leaves at the end is closed by the next append, but a
+reader takes it for the end of the last message: nothing in the format ends one.
 """
 
 import re

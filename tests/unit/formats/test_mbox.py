@@ -110,9 +110,11 @@ def test_a_content_length_is_believed_only_on_request(path: Path):
     octets = b"From b Mon Jan  1 00:00:00 2024\nContent-Length: %d\n\n%s\n" % (len(hidden), hidden)
     octets += b"From d Mon Jan  1 00:00:00 2024\nA: 3\n\n\n"
     assert len(read(path, octets)) == 3
-    one, two = read(path, octets, content_lengths=True)
+    zero, one, two = read(path, b"From z Mon Jan  1 00:00:00 2024\n\n\n" + octets, content_lengths=True)
+    assert zero == b"\r\n"
     assert one.endswith(b"A: 2\r\n\r\ny\r\n")
     assert two == b"A: 3\r\n\r\n"
+    assert len(read(path, octets, content_lengths=True)) == 2
 
 
 @pytest.mark.parametrize("length", [b"0", b"1", b"999", b"999999999999999"])
