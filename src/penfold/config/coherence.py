@@ -65,10 +65,12 @@ def domains_stand_once(subject: Subject) -> Iterator[Finding]:
     """A domain is local, virtual or relayed for, and only one of them."""
     config = subject.config
     local = set(config.local_domains)
-    for domain in config.domains:
-        path: Path = ("domains", domain.name)
-        if domain.name != domain.name.lower():
-            yield subject.error(path, f"{domain.name} must be written in lower case")
+    seen: set[str] = set()
+    for domain, written in zip(config.domains, subject.written("domains"), strict=True):
+        path: Path = ("domains", written)
+        if domain.name in seen:
+            yield subject.error(path, f"{domain.name} stands there twice", "take one of them out")
+        seen.add(domain.name)
         if domain.name in local:
             yield subject.error(path, f"{domain.name} is in local_domains too", "take it out of one of them")
         if domain.alias_of and (domain.alias_of == domain.name or domain.alias_of not in subject.ours):

@@ -157,11 +157,12 @@ class Binder:
         return None
 
     def _rows(self, section: type[Section], rows: Rows, value: object, path: Path) -> Iterator[Section | None]:
-        if rows.named:
-            for name, table in (self._table(value, path) or {}).items():
-                inside = self._table(table, (*path, name))
+        if rows.names is not None:
+            for key, table in (self._table(value, path) or {}).items():
+                name = self._option(rows.names, key, (*path, key))
+                inside = self._table(table, (*path, key))
                 if inside is not None:
-                    yield self._section(section, inside, (*path, name), {"name": name})
+                    yield self._section(section, inside, (*path, key), {"name": str(name)})
             return
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self._problem(path, f"{_dotted(path)} is a row of tables", f"write [[{_dotted(path)}]] before each")

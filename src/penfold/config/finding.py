@@ -48,6 +48,11 @@ class Subject:
         """Find something that should not be."""
         return Finding("warning", self.document.file, *self.document.position(path), problem, hint)
 
+    def written(self, table: str) -> list[str]:
+        """Give the names of the tables under ``table`` as the file spells them, in the order of the configuration's."""
+        found = self.document.values.get(table, {})
+        return list(found) if isinstance(found, dict) else []
+
     @property
     def ours(self) -> set[str]:
         """The domains whose mail ends here."""

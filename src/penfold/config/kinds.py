@@ -351,9 +351,10 @@ class Several(Kind):
 
 @dataclass(frozen=True, slots=True)
 class Names(Kind):
-    """A table of strings to values of one kind, held as a dictionary."""
+    """A table of strings to values of one kind, held as a dictionary; the strings are of the kind ``keys``."""
 
     of: Kind = Text("")
+    keys: Kind = Text("")
 
     @property
     def word(self) -> str:
@@ -364,7 +365,7 @@ class Names(Kind):
         """Read each value."""
         if not isinstance(value, dict):
             raise Wrong(f"expected a table, found {_found(value)}", 'write { "name" = "value" }')
-        return {str(key): _item(self.of, item, base, key) for key, item in value.items()}
+        return {str(_item(self.keys, key, base, key)): _item(self.of, item, base, key) for key, item in value.items()}
 
     def show(self, value: object) -> str:
         """Write an inline table."""

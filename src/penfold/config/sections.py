@@ -25,6 +25,7 @@ from penfold.config.kinds import (
     FilePath,
     Flag,
     Fraction,
+    Kind,
     Names,
     Secret,
     Several,
@@ -39,6 +40,9 @@ _MAILBOX = r"(maildir|mbox|mmdf|mh):.+"
 _MODES = ("0600", "0640", "0660", "0644")
 
 
+_NAME = Text("", pattern=r"[A-Za-z0-9_-]{1,40}", example='"mx1"')
+
+
 class Part:
     """Marks a field that is a table of its own: ``[limits]``."""
 
@@ -49,10 +53,15 @@ class Part:
 class Rows:
     """Marks a field that holds many tables: ``[listen.NAME]`` (named) or ``[[account]]`` (in a row)."""
 
-    def __init__(self, doc: str, *, table: str, named: bool) -> None:
+    def __init__(self, doc: str, *, table: str, names: Kind | None = None) -> None:
         self.doc = doc
         self.table = table
-        self.named = named
+        self.names = names
+
+    @property
+    def named(self) -> bool:
+        """Whether each table has a name of its own."""
+        return self.names is not None
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
@@ -305,6 +314,7 @@ class Routing(Section, frozen=True, kw_only=True):
             "Domains of our own that are shown as another one in the addresses of outgoing mail "
             '(`{ "host.example.org" = "example.org" }`).',
             of=domain(""),
+            keys=domain(""),
         ),
     ] = {}
     separator: Annotated[
@@ -317,7 +327,9 @@ class Routing(Section, frozen=True, kw_only=True):
     ] = "+"
     catch_all: Annotated[
         dict[str, str],
-        Names("Domains of ours and the address that gets mail for unknown users there.", of=address("")),
+        Names(
+            "Domains of ours and the address that gets mail for unknown users there.", of=address(""), keys=domain("")
+        ),
     ] = {}
 
 
@@ -476,7 +488,11 @@ class Dns(Section, frozen=True, kw_only=True):
     attempts: Annotated[int, Count("How often a question is asked.", 1, 10, "attempts")] = 2
     hosts: Annotated[
         dict[str, str],
-        Names("Names answered without DNS and their IP address, for tests and odd networks.", of=ip_address("")),
+        Names(
+            "Names answered without DNS and their IP address, for tests and odd networks.",
+            of=ip_address(""),
+            keys=domain(""),
+        ),
     ] = {}
 
 
@@ -512,7 +528,7 @@ class Config(Section, frozen=True, kw_only=True):
     ] = ""
     listen: Annotated[
         tuple[Listener, ...],
-        Rows("Listeners. With none, one of role smtp at 127.0.0.1:25.", table="listen", named=True),
+        Rows("Listeners. With none, one of role smtp at 127.0.0.1:25.", table="listen", names=_NAME),
     ] = ()
     limits: Annotated[Limits, Part("Limits.")] = Limits()
     tls: Annotated[Tls, Part("TLS.")] = Tls()
@@ -522,8 +538,8 @@ class Config(Section, frozen=True, kw_only=True):
     concurrency: Annotated[Concurrency, Part("Concurrency.")] = Concurrency()
     routing: Annotated[Routing, Part("Routing.")] = Routing()
     delivery: Annotated[Delivery, Part("Delivery.")] = Delivery()
-    domains: Annotated[tuple[Domain, ...], Rows("Virtual domains.", table="domains", named=True)] = ()
-    accounts: Annotated[tuple[Account, ...], Rows("Virtual accounts.", table="account", named=False)] = ()
+    domains: Annotated[tuple[Domain, ...], Rows("Virtual domains.", table="domains", names=domain(""))] = ()
+    accounts: Annotated[tuple[Account, ...], Rows("Virtual accounts.", table="account")] = ()
     telemetry: Annotated[Telemetry, Part("Telemetry.")] = Telemetry()
     roles: Annotated[Roles, Part("Roles.")] = Roles()
     dns: Annotated[Dns, Part("DNS.")] = Dns()
@@ -547,6 +563,6 @@ class Secrets(Section, frozen=True, kw_only=True):
 
     passwords: Annotated[
         dict[str, str],
-        Names("Accounts (by address) and the hash of their password.", of=Secret("")),
+        Names("Accounts (by address) and the hash of their password.", of=Secret(""), keys=address("")),
     ] = {}
-    login: Annotated[tuple[Login, ...], Rows("Log-ins at other hosts.", table="login", named=True)] = ()
+    login: Annotated[tuple[Login, ...], Rows("Log-ins at other hosts.", table="login", names=_NAME)] = ()

@@ -10,7 +10,7 @@ import pytest
 
 from penfold import config
 from penfold.cli import main as cli
-from penfold.cli.exits import EX_CONFIG, EX_OSERR, EX_UNAVAILABLE, EX_USAGE, INTERRUPTED
+from penfold.cli.exits import EX_CONFIG, EX_IOERR, EX_OSERR, EX_UNAVAILABLE, EX_USAGE, INTERRUPTED
 
 
 @pytest.fixture
@@ -143,3 +143,13 @@ def test_only_the_command_asked_for_is_imported():
     assert "penfold.config" not in out.split()
     assert "asyncio" not in out.split()
     assert "ssl" not in out.split()
+
+
+def test_a_reader_that_went_away_is_no_traceback():
+    program = "import sys; from penfold.cli.main import main; sys.exit(main(['config', 'explain']))"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert done.returncode == EX_IOERR
+    assert done.stderr == b""

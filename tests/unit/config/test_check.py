@@ -181,3 +181,10 @@ def test_a_key_of_another_certificate_an_expired_one_and_an_open_key_are_refused
     assert "within a week" in str(found(tmp_path, TLS, "warning", now=start + 25 * 86400))
     os.chmod(tmp_path / "c.key", 0o644)
     assert "everybody may read" in found(tmp_path, TLS, now=start)[0][1]
+
+
+def test_a_domain_written_twice_is_refused_and_a_missing_postmaster_is_told(tmp_path):
+    assert found(tmp_path, '[domains."a.test"]\n[domains."A.test"]\n') == [(2, "a.test stands there twice")]
+    assert any("mail for postmaster" in problem for _, problem in found(tmp_path, "", "warning"))
+    text = '[[account]]\naddress = "a@mx.example.org"\n'
+    assert not any("mail for postmaster" in problem for _, problem in found(tmp_path, text, "warning"))

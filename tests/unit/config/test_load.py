@@ -162,3 +162,46 @@ def test_the_secrets_file_must_be_private(tmp_path):
     secrets = config.load_secrets(str(path))
     assert secrets.passwords == {"ada@example.org": "$argon2id$x"}
     assert secrets.login[0].name == "isp"
+
+
+def test_names_of_domains_are_brought_into_their_one_form():
+    text = (
+        '[domains."Käse.Example"]\n[routing]\ncatch_all = { "Käse.example" = "a@käse.example" }\n'
+        'masquerade = { "HOST.test" = "test" }\n[dns.hosts]\n"MX.test" = "2001:DB8::0:1"\n'
+    )
+    found = config.loads(text)
+    assert found.domains[0].name == "xn--kse-qla.example"
+    assert found.routing.catch_all == {"xn--kse-qla.example": "a@xn--kse-qla.example"}
+    assert found.routing.masquerade == {"host.test": "test"}
+    assert found.dns.hosts == {"mx.test": "2001:db8::1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('[domains."a b"]', 1, "not a domain name"),
+        ('[listen."a/b"]\naddresses = ["127.0.0.1:25"]', 1, "cannot be used here"),
+        ('[routing]\n[routing.catch_all]\n"-" = "a@b.c"', 3, "not a domain name"),
+        ('[routing]\ncatch_all = "x"', 2, "found a string"),
+        ("[relay]\nnetworks = '10.0.0.0/8'", 2, "found a string"),
+        ("[delivery]\nlocks = []", 2, "too few"),
+        ('[listen.mx]\naddresses = ["unix:"]', 2, "path is missing"),
+        ("[delivery]\nforward_files = 'yes'", 2, "expected true or false"),
+        ("[queue]\njitter = 2", 2, "from 0 to 1"),
+        ("[limits]\nmessage_size = 7", 2, "out of range"),
+        ("[[account]]\naddress = 'a@b.c'\nname = '" + "x" * 1001 + "'", 3, "longer than"),
+        ("domains = 5", 1, "is a section"),
+        ('[queue]\nlifetime = "x"\n' + "#" * 10, 2, "not a duration"),
+    ],
+)
+def test_a_wrong_name_or_shape_is_refused_with_its_line(text, line, words):
+    error = problem(text)
+    assert words in error.problem
+    assert error.line == line
+
+
+def test_a_file_without_end_is_refused(tmp_path):
+    path = tmp_path / "penfold.toml"
+    path.write_bytes(b"#" * (5 << 20))
+    with pytest.raises(ConfigError, match="larger than"):
+        config.load(str(path))
