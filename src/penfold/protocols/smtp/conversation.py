@@ -165,6 +165,8 @@ class Conversation:
         """Answer an error without asking the application, and tell it."""
         if self.closed:
             return
+        if line[:5].upper() == b"AUTH " or self._phase is Phase.AUTH:
+            line = b"AUTH ..."  # SECURITY: this goes to the log, and an initial response holds a password
         self._events.append(events.Rejected(reply, line[:_LOGGED]))
         self._send(reply)
         if reply.permanent:

@@ -74,11 +74,19 @@ class Auth(msgspec.Struct, frozen=True, array_like=True):
     mechanism: str
     initial: bytes | None
 
+    def __repr__(self) -> str:
+        """Show without the response: it may hold a password."""
+        return f"Auth({self.mechanism!r}, {self.initial and '...'!r})"
+
 
 class AuthResponse(msgspec.Struct, frozen=True, array_like=True):
     """The client's answer to a challenge. None is told: the exchange was cancelled or garbled, and was answered."""
 
     data: bytes | None
+
+    def __repr__(self) -> str:
+        """Show without the response: it may hold a password."""
+        return f"AuthResponse({self.data and '...'!r})"
 
 
 class Verify(msgspec.Struct, frozen=True, array_like=True):

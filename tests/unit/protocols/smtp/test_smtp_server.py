@@ -394,3 +394,18 @@ def test_the_clock_closes_only_what_is_late():
     assert core.closed
     core.on_time(400.0)
     assert core.data_to_send() == b"421 4.4.2 Timeout exceeded\r\n"
+
+
+def test_passwords_stay_out_of_the_log():
+    core = server(tls_mechanisms=("PLAIN",))
+    seen, _ = say(core, b"EHLO c\r\nauth PLAIN AGFsaWNlAHNlY3JldA==\r\n")
+    assert seen[-1].line == b"AUTH ..."
+    assert "secret" not in repr(events.Auth("PLAIN", b"\0alice\0secret")) + repr(events.AuthResponse(b"secret"))
+    assert repr(events.AuthResponse(None)) == "AuthResponse(None)"
+    long = server(mechanisms=("LOGIN",), max_auth_line=100)
+    say(long, b"EHLO c\r\n")
+    long.receive_data(b"AUTH LOGIN\r\n")
+    long.next_event()
+    long.auth_challenge(b"Password:")
+    long.receive_data(b"c2VjcmV0" * 20)
+    assert drain(long)[0].line == b"AUTH ..."
