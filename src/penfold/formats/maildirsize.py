@@ -20,6 +20,8 @@ from typing import Final, NamedTuple
 from penfold.formats.quota import Quota
 from penfold.fs.base import FileSystem
 
+__all__ = ["Quota", "QuotaCheck", "Usage", "add", "count", "parse", "read", "root_of"]
+
 _LONGEST: Final = 5120
 _FRESH: Final = 15 * 60
 _LINE: Final = re.compile(rb"[ \t]*(-?\d{1,18})[ \t]+(-?\d{1,18})[ \t]*")
