@@ -4,6 +4,7 @@ Standards: RFC 5321 §4.5.3; RFC 4954 §4 (421 4.7.0)
 Trust: counts by the connection's address; clients that may relay or authenticated are counted, but against no limit.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,11 +12,11 @@ from penfold.guard.base import PASS, Facts, Stage, Verdict
 from penfold.model import Reply
 
 
-class Counters(Protocol):
-    """Counts shared by all receiving processes; ``client`` is an IP address as text."""
+class Meter(Protocol):
+    """Counts one kind of event of each client in this minute, over all receiving processes."""
 
-    def hit(self, kind: str, client: str, amount: int = 1) -> int:
-        """Count an event of ``kind``; returns how many there were in this minute, this one included."""
+    def hit(self, client: str, limit: int) -> bool:
+        """Count an event of a client (an IP address as text); False when that makes more than ``limit``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +41,18 @@ class RateLimits:
 
     stages: frozenset[Stage] = frozenset({"connect", "mail", "rcpt"})
 
-    def __init__(self, rates: Rates, counters: Counters) -> None:
-        self._counters = counters
-        self._limits = {stage: limit for stage, kind in _KIND.items() if (limit := int(getattr(rates, kind)))}
+    def __init__(self, rates: Rates, meters: Mapping[str, Meter]) -> None:
+        """``meters`` by what they count: ``connections``, ``messages``, ``recipients``."""
+        self._limits = {
+            stage: (limit, meters[kind]) for stage, kind in _KIND.items() if (limit := int(getattr(rates, kind)))
+        }
 
     def examine(self, stage: Stage, facts: Facts) -> Verdict:
         """Count this event and judge it."""
-        limit = self._limits.get(stage)
-        if limit is None or not facts.origin.client:
+        found = self._limits.get(stage)
+        if found is None or not facts.origin.client:
             return PASS
-        count = self._counters.hit(_KIND[stage], facts.origin.client)
-        if count <= limit or facts.trusted or facts.origin.user:
+        limit, meter = found
+        if meter.hit(facts.origin.client, limit) or facts.trusted or facts.origin.user:
             return PASS
         return Verdict(reply=_REPLY[stage], rule="rate")

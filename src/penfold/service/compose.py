@@ -23,12 +23,13 @@ from penfold.directory.passwd import PasswdDirectory
 from penfold.directory.routing import Routing
 from penfold.fs.base import FileSystem
 from penfold.guard.base import Check, Guard
-from penfold.guard.limits import Counters, RateLimits
+from penfold.guard.limits import Meter, RateLimits
 from penfold.guard.relay import Networks, RelayRule
 from penfold.guard.sender import SenderRights
 from penfold.intake.transaction import Door
 from penfold.message.dsn import Notifier
 from penfold.model import Address, ConfigError
+from penfold.net.driver import Driver
 from penfold.net.tls import TlsFacts
 from penfold.queue.base import Bodies, Custody, Queue
 from penfold.routing.resolve import Resolver
@@ -118,13 +119,12 @@ def _tables(
     return groups
 
 
-def door(house: House, queue: Queue, counters: Counters | None, world: World, journal: Journal) -> Door:
+def door(house: House, queue: Queue, meters: Mapping[str, Meter], world: World, journal: Journal) -> Door:
     """Build the one door."""
     config = house.config
-    checks: list[Check] = []
-    if counters is not None:
-        checks.append(RateLimits(values.rates(config), counters))
-    checks.append(RelayRule())
+    checks: list[Check] = [RelayRule()]
+    if meters:
+        checks.insert(0, RateLimits(values.rates(config), meters))
     if config.auth.sender_rights:
         checks.append(SenderRights(house.owns))
     return Door(
@@ -217,3 +217,9 @@ def agent(house: House, bodies: Bodies, fs: FileSystem, uid: int) -> Agent:
         account=house.account,
         forward=ForwardFiles(fs, uid=uid) if config.delivery.forward_for_virtual else None,
     )
+
+
+def outgoing(house: House, bodies: Bodies, driver: Driver) -> list[Mailer]:
+    """Build the ways out to other hosts."""
+    del house, bodies, driver
+    return []

@@ -49,7 +49,7 @@ class Together:
         world = World(time.time, random.random, self._new_id, self._recorder, driver.spawn)
         journal = Journal(self._recorder, time.time)
         queue = MemoryQueue()
-        door = compose.door(house, queue, None, world, journal)
+        door = compose.door(house, queue, {}, world, journal)
         agent = compose.agent(house, queue, PosixFileSystem(), os.geteuid())
         manager = compose.dispatcher(house, queue, queue, [AgentMailer(agent, self._threads)], door, world)
         authenticator = self._authenticator(house)

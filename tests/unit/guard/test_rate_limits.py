@@ -9,9 +9,13 @@ from penfold.model import Address, Origin
 
 
 class Minute(Counter):
-    def hit(self, kind, client, amount=1):
-        self[kind, client] += amount
-        return self[kind, client]
+    def hit(self, client, limit):
+        self[client] += 1
+        return self[client] <= limit
+
+
+def limits_of(**rates):
+    return RateLimits(Rates(**rates), {kind: Minute() for kind in ("connections", "messages", "recipients")})
 
 
 def client(address="192.0.2.1", **more):
@@ -19,7 +23,7 @@ def client(address="192.0.2.1", **more):
 
 
 def test_the_client_that_goes_over_a_rate_is_told_to_come_back_later():
-    limits = RateLimits(Rates(messages=2), Minute())
+    limits = limits_of(messages=2)
     replies = [limits.examine("mail", client()).reply for _ in range(3)]
     assert replies[:2] == [None, None]
     assert (replies[2].code, replies[2].status) == (450, "4.7.1")
@@ -27,22 +31,20 @@ def test_the_client_that_goes_over_a_rate_is_told_to_come_back_later():
 
 
 def test_connections_over_the_rate_get_421():
-    limits = RateLimits(Rates(connections=1), Minute())
+    limits = limits_of(connections=1)
     limits.examine("connect", client())
     assert limits.examine("connect", client()).reply.code == 421
 
 
 def test_trusted_and_authenticated_clients_are_counted_but_not_refused():
-    limits = RateLimits(Rates(recipients=1), Minute())
+    limits = limits_of(recipients=1)
     for facts in (client(trusted=True), client(user="alice@example.test")):
         assert [limits.examine("rcpt", facts).reply for _ in range(3)] == [None] * 3
     assert limits.examine("rcpt", client()).reply is not None
 
 
 def test_no_rate_means_no_counting():
-    minute = Minute()
-    RateLimits(Rates(), minute).examine("mail", client())
-    assert not minute
+    assert RateLimits(Rates(), {}).examine("mail", client()).reply is None
 
 
 def test_a_submitted_reverse_path_must_belong_to_the_sender():

@@ -1,0 +1,120 @@
+"""What all roles have in common: the leash, the beginning, and the end."""
+
+import asyncio
+import random
+import secrets
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from socket import socket
+from typing import Protocol
+
+from penfold.config.sections import Config
+from penfold.model.ids import base32
+from penfold.net import loop as event_loop
+from penfold.net.driver import Driver
+from penfold.net.leash import Drain, Failed, Join, Leash, Ready
+from penfold.service import privileges
+from penfold.service.compose import World
+from penfold.service.supervisor import Seat
+from penfold.telemetry.eventlog import EventLog
+from penfold.telemetry.events import Recorder
+
+Listeners = Mapping[str, list[socket]]
+
+
+class Role(Protocol):
+    """One process's work."""
+
+    async def start(self) -> None:
+        """Begin; raises for what makes beginning impossible."""
+
+    def join(self, role: str, place: int, sock: socket) -> None:
+        """Take a line to another process; it replaces an earlier one of the same role and place."""
+
+    async def drain(self, seconds: float) -> None:
+        """Finish what is under way, for up to so many seconds; then the process exits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a role finds itself: its seat, the configuration, the inherited listeners."""
+
+    seat: Seat
+    config: Config
+    listeners: Listeners
+
+    @property
+    def worker(self) -> str:
+        """One letter for queue ids: A to Z by number, so that each receiving process has its own."""
+        return chr(ord("A") + self.seat.number % 26)
+
+
+def work(make: Callable[[Place], Role], user: str, place: Place, leash: Leash, *, secret: bool = False) -> int:
+    """Be a role: become its user, run its loop until told to drain; returns the exit code."""
+    try:
+        privileges.raise_descriptor_limit()
+        privileges.become(user, place.config.roles.group)
+        privileges.seal(memory_secret=secret)
+        return event_loop.run(_live(make, place, leash))
+    except (OSError, privileges.CannotDropError) as error:
+        leash.send(Failed(str(error)))
+        return 71
+
+
+async def _live(make: Callable[[Place], Role], place: Place, leash: Leash) -> int:
+    role = make(place)
+    ended: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    await role.start()
+    asyncio.get_running_loop().add_reader(leash.fileno(), _hear, leash, role, ended)
+    leash.send(Ready())
+    seconds = await ended
+    try:
+        async with asyncio.timeout(seconds + 5.0):
+            await role.drain(seconds)
+    except TimeoutError:
+        return 75
+    return 0
+
+
+def _hear(leash: Leash, role: Role, ended: "asyncio.Future[float]") -> None:
+    heard = leash.receive()
+    if heard is None:
+        # The supervisor is gone: whoever starts the next one expects a free house.
+        asyncio.get_running_loop().remove_reader(leash.fileno())
+        if not ended.done():
+            ended.set_result(10.0)
+        return
+    message, descriptors = heard
+    if isinstance(message, Join):
+        role.join(message.role, message.generation * 1000 + message.number % 1000, socket(fileno=descriptors[0]))
+    elif isinstance(message, Drain) and not ended.done():
+        ended.set_result(message.seconds)
+
+
+def world(recorder: Recorder, driver: Driver) -> World:
+    """Give a role its clocks and chances."""
+    return World(time.time, random.random, new_id, recorder, driver.spawn)
+
+
+def new_id() -> str:
+    """Make something unique, for message ids and nonces."""
+    return base32(secrets.randbits(80))
+
+
+def event_log(config: Config, role: str) -> EventLog:
+    """Open the event log of a role that may open files."""
+    return EventLog(config.telemetry.events, role, file_size=config.telemetry.file_size)
+
+
+async def every(seconds: float, act: Callable[[], Awaitable[None] | None]) -> None:
+    """Do something now and then, for ever; what goes wrong is written to standard error and tried again."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            waiting = act()
+            if waiting is not None:
+                await waiting
+        except Exception as error:  # noqa: BLE001 - housekeeping must not end
+            sys.stderr.write(f"penfold: {error!r}\n")

@@ -1,0 +1,57 @@
+"""Role local: puts mail into the mailboxes of virtual accounts, and is their only writer.
+
+Trust: jobs come from the queue; what they hold of content is a stranger's, paths are the directory's.
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from socket import socket
+
+from penfold.delivery.agent import Agent
+from penfold.fs.posix import PosixFileSystem
+from penfold.model import Job, Settlement
+from penfold.service import compose
+from penfold.service.compose import House
+from penfold.service.lines.delivery import DeliveryLine, PassedBodies
+from penfold.service.roles.base import Place
+
+BATCHES = 2  # under way at once: while one waits for the disk, the next is written
+
+
+class Local:
+    """The role."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._lines: list[DeliveryLine] = []
+        self._bodies = PassedBodies()
+        self._threads = ThreadPoolExecutor(BATCHES, "deliver")
+        self._own = threading.local()
+
+    async def start(self) -> None:
+        """Get ready."""
+        os.umask(0o077)
+        root = self._place.config.delivery.mail_root
+        os.makedirs(root, mode=0o750, exist_ok=True)
+        self._house = House(self._place.config)
+
+    def join(self, role: str, place: int, sock: socket) -> None:
+        """Take a line to a queue."""
+        del role, place
+        self._lines.append(DeliveryLine(sock, self._bodies, self._deliver, self._threads))
+
+    def _deliver(self, jobs: Sequence[Job]) -> list[Settlement]:
+        agent: Agent | None = getattr(self._own, "agent", None)
+        if agent is None:
+            agent = compose.agent(self._house, self._bodies, PosixFileSystem(), os.geteuid())
+            self._own.agent = agent
+        return agent.deliver(jobs)
+
+    async def drain(self, seconds: float) -> None:
+        """Finish the batches under way."""
+        del seconds
+        for line in self._lines:
+            await line.close()
+        self._threads.shutdown()

@@ -1,0 +1,125 @@
+"""Role queue: custody of all mail, and the scheduling of everything that happens to it.
+
+It owns the spool. Receiving processes write to segments it made; delivering processes read through descriptors it
+passes. Outgoing mail is sent from here (role ``send`` shares that work on larger machines).
+
+Durability: see docs/internals/QUEUE.md.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from socket import socket
+
+from penfold.fs.posix import PosixFileSystem
+from penfold.net.driver import Driver
+from penfold.queue.spool.rescue import rescue
+from penfold.queue.spool.shelf import Room
+from penfold.queue.spool.spool import Spool, open_spool
+from penfold.service import compose
+from penfold.service.compose import House
+from penfold.service.journal import Journal
+from penfold.service.lines.delivery import LocalMailer
+from penfold.service.lines.intake import IntakeLine
+from penfold.service.roles.base import Place, event_log, every, world
+from penfold.telemetry.eventlog import sweep
+from penfold.transport.mailers.base import Mailer
+from penfold.transport.mailers.discard import DiscardMailer
+from penfold.transport.mailers.error import ErrorMailer
+
+ROOM_SECONDS = 1.0
+FLUSH_SECONDS = 0.2
+SWEEP_SECONDS = 600.0
+OWN_WORKER = "Z"  # heads the ids of mail we make ourselves
+
+
+class Queue:
+    """The role."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._lines: list[IntakeLine] = []
+
+    async def start(self) -> None:
+        """Open the spool, and schedule."""
+        config = self._place.config
+        fs = PosixFileSystem()
+        self._driver = Driver()
+        self._log = event_log(config, "queue")
+        surroundings = world(self._log, self._driver)
+        self._spool = open_spool(
+            config.spool,
+            fs=fs,
+            report=self._report,
+            worker=OWN_WORKER,
+            limit=config.queue.segment_size,
+            spill=config.queue.inline_size,
+            reserve=config.queue.reserve,
+        )
+        self._room = Room(fs, config.spool, time.time, config.queue.reserve)
+        self._local = LocalMailer("local", fs, config.spool)
+        house = House(config, lambda error: self._report(str(error)))
+        door = compose.door(house, self._spool.queue, {}, surroundings, Journal(self._log, time.time))
+        self._dispatcher = compose.dispatcher(
+            house, self._spool.custody, self._spool.bodies, self._mailers(house), door, surroundings
+        )
+        self._running = self._driver.loop.create_task(self._dispatcher.run())
+        self._driver.spawn(every(ROOM_SECONDS, self._say_room))
+        self._driver.spawn(every(FLUSH_SECONDS, self._log.flush))
+        self._driver.spawn(every(SWEEP_SECONDS, self._sweep))
+
+    def _mailers(self, house: House) -> list[Mailer]:
+        return [self._local, ErrorMailer(), DiscardMailer(), *compose.outgoing(house, self._spool.bodies, self._driver)]
+
+    @property
+    def spool(self) -> Spool:
+        """The spool, for whoever serves the operator."""
+        return self._spool
+
+    def join(self, role: str, place: int, sock: socket) -> None:
+        """Take a line to a receiving or a delivering process."""
+        joins: dict[str, Callable[[int, socket], None]] = {"receive": self._join_receive, "local": self._local.join}
+        joins[role](place, sock)
+
+    def _join_receive(self, place: int, sock: socket) -> None:
+        self._lines = [line for line in self._lines if line.open]
+        line = IntakeLine(
+            sock,
+            self._spool.custody,
+            self._room,
+            worker=chr(ord("A") + place % 26),
+            lost=self._writer_lost,
+            record=self._log.append,
+        )
+        self._lines.append(line)
+
+    def _writer_lost(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self._driver.spawn(self._rescue(number))
+
+    async def _rescue(self, number: int) -> None:
+        found = await rescue(self._spool.custody, number)
+        if found:
+            self._report(f"a receiving process died; {found} messages were taken over from its segment {number}")
+
+    async def drain(self, seconds: float) -> None:
+        """Stop scheduling, let deliveries under way finish, close the spool."""
+        for line in self._lines:
+            line.close()
+        self._dispatcher.stop(seconds)
+        await self._running
+        self._local.close()
+        await self._spool.close()
+        self._log.close()
+
+    def _say_room(self) -> None:
+        for line in self._lines:
+            line.say_room()
+
+    def _sweep(self) -> None:
+        said = self._place.config.telemetry
+        sweep(said.events, time.time(), most_octets=said.retention_size, oldest=said.retention)
+
+    def _report(self, text: str) -> None:
+        sys.stderr.write(f"penfold[{os.getpid()}]: {text}\n")

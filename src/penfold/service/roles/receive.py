@@ -1,0 +1,112 @@
+"""Role receive: talks to clients. Opens no file: what it writes to was opened by the queue and passed on.
+
+Trust: everything it hears is a stranger's; it runs under a user of its own that owns nothing.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from socket import socket
+
+from penfold.config.sections import Listener
+from penfold.net.driver import Driver
+from penfold.net.link import Session
+from penfold.net.listener import Listener as Acceptor
+from penfold.net.tls import TlsFacts
+from penfold.service import compose, proxy
+from penfold.service.compose import House
+from penfold.service.journal import Journal
+from penfold.service.lines.intake import QueueLine
+from penfold.service.lines.login import LoginClient
+from penfold.service.roles.base import Place, every, world
+from penfold.service.secure import Certificates
+from penfold.service.tallies import ColumnMeter, ColumnSessions, Tallies
+from penfold.telemetry.eventlog import Batch
+from penfold.transport.receive.login import SaslLogin
+from penfold.transport.receive.session import Reception, SmtpSession, session_name
+
+FLUSH_SECONDS = 0.2
+
+
+class Receive:
+    """The role."""
+
+    def __init__(self, place: Place, certificates: Certificates, tallies: Tallies) -> None:
+        self._place = place
+        self._certificates = certificates
+        self._tallies = tallies
+        self._events = Batch()
+        self._acceptors: list[Acceptor] = []
+        self._sessions = 0
+
+    async def start(self) -> None:
+        """Build everything, and accept."""
+        place, config = self._place, self._place.config
+        self._driver = Driver()
+        self._queue = QueueLine(place.worker)
+        self._auth = LoginClient()
+        surroundings = world(self._events, self._driver)
+        journal = Journal(self._events, time.time)
+        house = House(config)
+        seat = place.seat.generation % 2 * 16 + place.seat.number % 16
+        meters = {name: ColumnMeter(column, time.time) for name, column in self._tallies.columns(seat).items()}
+        door = compose.door(house, self._queue, meters, surroundings, journal)
+        sessions = ColumnSessions(
+            self._tallies.sessions.column(seat), config.limits.connections_per_client, config.limits.exempt
+        )
+        for listener in config.listen:
+            reception = compose.reception(
+                house,
+                listener,
+                door,
+                surroundings,
+                journal,
+                tls=self._certificates.server,
+                login=self._login,
+                open_sessions=sessions,
+            )
+            self._accept(listener, reception)
+        self._driver.spawn(every(FLUSH_SECONDS, self._send_events))
+
+    def _login(self, mechanism: str, client: str, tls: TlsFacts | None) -> SaslLogin:
+        del tls
+        return SaslLogin(self._auth, mechanism, client, nonce=secrets.token_urlsafe(18))
+
+    def _accept(self, listener: Listener, reception: Reception) -> None:
+        worker = self._place.worker
+
+        def session() -> Session:
+            self._sessions += 1
+            return SmtpSession(reception, session_name(worker, self._sessions))
+
+        context = self._certificates.server
+        acceptor = Acceptor(
+            self._driver,
+            self._place.listeners[listener.name],
+            session,
+            tls=(lambda: context) if listener.tls == "implicit" and context is not None else None,
+            limit=self._place.config.limits.connections,
+            preface=proxy.read if listener.proxy_protocol else None,
+            preface_from=proxy.trusted(listener),
+        )
+        acceptor.start()
+        self._acceptors.append(acceptor)
+
+    def join(self, role: str, place: int, sock: socket) -> None:
+        """Take a line to the queue or to whoever judges log-ins."""
+        del place
+        joins: dict[str, Callable[[socket], None]] = {"queue": self._queue.join, "auth": self._auth.join}
+        joins[role](sock)
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more, let sessions end, give the segment back."""
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        await self._driver.drain(seconds)
+        self._send_events()
+        await self._queue.close()
+
+    def _send_events(self) -> None:
+        lines = self._events.take()
+        if lines:
+            self._queue.record(lines)
