@@ -39,7 +39,7 @@ _SHARED: Final = 4
 _LONGEST_SEQUENCES: Final = 1024 * 1024
 _MARKS: Final = {"\\Answered": "replied", "\\Flagged": "flagged"}
 
-_LOCKS: Final = LockPolicy(order=(LockKind.FCNTL,))
+_LOCKS: Final = LockPolicy()
 _CLOCK: Final = Clock()
 
 
@@ -57,7 +57,8 @@ class Mh:
     """One MH folder: takes mail, lists it, gives it back.
 
     ``unseen`` names the sequences that new mail joins (nmh's Unseen-Sequence); none when empty. ``mode`` are the
-    permissions of a message (nmh's Msg-Protect), less the right to write unless ``writable``.
+    permissions of a message (nmh's Msg-Protect), less the right to write unless ``writable``. Of ``locks`` the waiting
+    time counts; the kind is always nmh's own, fcntl (none for an empty order).
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Mh:
         self._mode = mode if writable else mode & 0o444
         self._quota = quota
         self._unseen = tuple(unseen)
-        self._sequences = SafeFile(fs, f"{path}/.mh_sequences", locks, clock, owner)
+        self._sequences = SafeFile(fs, f"{path}/.mh_sequences", _for_sequences(locks), clock, owner)
 
     def deliver(self, batch: Sequence[Message]) -> list[Result]:
         """Store all messages durably. A missing folder is made if the directory above it exists."""
@@ -237,3 +238,7 @@ class Mh:
     def _remove(self, path: str) -> None:
         with contextlib.suppress(OSError):
             self._fs.unlink(path)
+
+
+def _for_sequences(locks: LockPolicy) -> LockPolicy:
+    return msgspec.structs.replace(locks, order=(LockKind.FCNTL,)) if locks.order else locks

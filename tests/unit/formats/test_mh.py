@@ -6,7 +6,7 @@ import pytest
 from tests.mailbox_material import FailingFileSystem, FakeClock, LongOctets, contents, message, wire
 
 from penfold.formats import Mh, Stored
-from penfold.fs.locks import KernelLock, LockKind
+from penfold.fs.locks import KernelLock, LockKind, LockPolicy
 from penfold.fs.posix import PosixFileSystem
 from penfold.model import Permanent, Transient
 
@@ -84,6 +84,18 @@ def test_flags_become_sequences(folder: Path):
     Mh(FS, str(folder)).deliver([message(1, flags=frozenset({"\\Seen", "\\Flagged"})), message(2)])
     assert (folder / ".mh_sequences").read_bytes() == b"flagged: 1\nunseen: 2\n"
     assert [entry.flags for entry in Mh(FS, str(folder)).scan()] == [{"\\Seen", "\\Flagged"}, frozenset()]
+
+
+@pytest.mark.parametrize("order", [(LockKind.DOTLOCK,), (LockKind.DOTLOCK, LockKind.FCNTL), (LockKind.FLOCK,)])
+def test_the_lock_is_nmhs_whatever_the_order_for_other_mailboxes(folder: Path, order: tuple[LockKind, ...]):
+    folder.mkdir()
+    (folder / ".mh_sequences").write_bytes(b"")
+    fd = os.open(folder / ".mh_sequences", os.O_RDWR)
+    assert KernelLock(LockKind.FCNTL, fd).acquire()
+    policy = LockPolicy(order=order, wait=1)
+    (result,) = Mh(FS, str(folder), locks=policy, clock=FakeClock().clock()).deliver([message()])
+    os.close(fd)
+    assert isinstance(result, Transient)
 
 
 def test_a_locked_sequence_file_defers_and_leaves_nothing(folder: Path):
