@@ -19,24 +19,26 @@ from penfold.queue.base import Claim, Done, Later, Replace, Update
 from penfold.queue.bell import Bell
 from penfold.queue.entry import Entry, State, newcomers
 from penfold.queue.spool.calendar import Calendar
+from penfold.queue.spool.carry import carry
 from penfold.queue.spool.grant import SegmentKeeper
 from penfold.queue.spool.index import Batch, Finished, Index, MessageRow
 from penfold.queue.spool.message import Message
 from penfold.queue.spool.record import Accepted
-from penfold.queue.spool.shelf import Shelf
+from penfold.queue.spool.shelf import Segment, Shelf
 from penfold.queue.spool.thread import Worker
 
 COMMIT_AFTER = 0.05  # seconds from a settlement to its commit, at most
 CLEAR_AFTER = 5.0  # seconds from a commit to its sync, and to the unlinking of what it ended
 RETRY_AFTER = 1.0
+CARRY_AFTER = 60.0
 WINDOW = 20_000
 
 
 class Work:
     """A batch on its way to the index, and what follows from it in memory."""
 
-    def __init__(self) -> None:
-        self.batch = Batch()
+    def __init__(self, batch: Batch | None = None) -> None:
+        self.batch = batch or Batch()
         self.written: list[tuple[Message, list[Entry]]] = []
         self.doomed: list[str] = []
 
@@ -95,6 +97,7 @@ class Custodian(SegmentKeeper):
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._chores = {"commit": self._try_commit, "clear": self._try_clear, "carry": self._try_carry}
 
     # Intake
 
@@ -327,6 +330,10 @@ class Custodian(SegmentKeeper):
         work.batch.segments = self.shelf.rows()
         return work
 
+    async def write_batch(self, batch: Batch) -> None:
+        """Commit a batch made elsewhere; ``writing`` is held. Raises OSError: it is kept then."""
+        await self._write(Work(batch))
+
     def _apply(self, work: Work, finished: Sequence[Finished]) -> None:
         for row in work.batch.messages:
             self.shelf.segments[row[2]].rows += 1  # type: ignore[index]
@@ -339,7 +346,11 @@ class Custodian(SegmentKeeper):
                 self._park(message, entry)
             if not message.entries and not message.changed:
                 self.messages.pop(message.id, None)
+        for number, change in work.batch.rows.items():
+            self.shelf.segments[number].rows += change
         self.shelf.doomed += work.doomed
+        if finished:
+            self._after("carry", CARRY_AFTER)
         if work.doomed or self.shelf.empty():
             self._after("clear", CLEAR_AFTER)
 
@@ -371,7 +382,7 @@ class Custodian(SegmentKeeper):
                 # CRASH: what memory believes is not in the index yet; nothing may go before it is.
                 raise OSError(errno.EIO, "queue.db is behind")
             names, self.shelf.doomed = self.shelf.doomed, []
-            segments = self.shelf.empty()
+            segments = self._removable()
             try:
                 await self.thread.run(lambda: self.shelf.clear([*names, *(each.name for each in segments)]))
             except OSError:
@@ -385,6 +396,14 @@ class Custodian(SegmentKeeper):
             async with self.writing:
                 await self._write(gone)
 
+    def _removable(self) -> list[Segment]:
+        empty = self.shelf.empty()
+        if not empty:
+            return []
+        # A segment that was carried while one of its messages was claimed stays until the mailer is done with it.
+        busy = {message.segment for message in self.messages.values()}
+        return [segment for segment in empty if segment.number not in busy]
+
     async def _try_clear(self) -> None:
         try:
             await self.clear()
@@ -392,13 +411,19 @@ class Custodian(SegmentKeeper):
             self._trouble(f"the spool cannot be cleared: {error}")
             self._after("clear", CLEAR_AFTER)
 
+    async def _try_carry(self) -> None:
+        try:
+            await carry(self)
+        except OSError as error:
+            self._trouble(f"old segments cannot be carried: {error}")
+
     def _after(self, what: str, seconds: float) -> None:
         if what not in self._timers and not self._closing:
             self._timers[what] = asyncio.get_running_loop().call_later(seconds, self._due, what)
 
     def _due(self, what: str) -> None:
         del self._timers[what]
-        task = asyncio.ensure_future(self._try_commit() if what == "commit" else self._try_clear())
+        task = asyncio.ensure_future(self._chores[what]())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

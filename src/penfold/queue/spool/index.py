@@ -24,7 +24,8 @@ _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE segment (
   number INTEGER PRIMARY KEY, carry INTEGER NOT NULL, log_id BLOB NOT NULL, closed INTEGER NOT NULL,
-  indexed INTEGER NOT NULL, length INTEGER NOT NULL, marks BLOB NOT NULL, rows INTEGER NOT NULL, created REAL NOT NULL
+  indexed INTEGER NOT NULL, length INTEGER NOT NULL, marks BLOB NOT NULL, rows INTEGER NOT NULL, created REAL NOT NULL,
+  records INTEGER NOT NULL
 );
 CREATE TABLE message (
   key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, segment INTEGER NOT NULL, file TEXT NOT NULL,
@@ -44,8 +45,9 @@ CREATE INDEX recipient_closed ON recipient (message) WHERE state >= 2;
 _WAL_PAGES = 4000  # 16 MB of log, then its pages go into the database
 
 _PUT_SEGMENT = """
-INSERT INTO segment VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (number) DO UPDATE SET
-  closed=excluded.closed, indexed=excluded.indexed, length=excluded.length, marks=excluded.marks
+INSERT INTO segment VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (number) DO UPDATE SET
+  closed=excluded.closed, indexed=excluded.indexed, length=excluded.length, marks=excluded.marks,
+  records=excluded.records
 """
 _MESSAGE = "m.key, m.id, m.segment, m.file, m.offset, m.length, m.prefix, m.envelope, m.next"
 _RECIPIENT = "r.number, r.state, r.lane, r.due, r.attempts, r.warned, r.recipient, r.reply, r.remote, r.route"
@@ -71,7 +73,7 @@ class MessageRow(NamedTuple):
 
 
 class SegmentRow(NamedTuple):
-    """A segment as a row; ``length`` is its good length once closed."""
+    """A segment as a row; ``length`` is its good length once closed, ``records`` the messages it ever held."""
 
     number: int
     carry: bool
@@ -82,6 +84,7 @@ class SegmentRow(NamedTuple):
     marks: bytes
     rows: int
     created: float
+    records: int
 
 
 class Finished(NamedTuple):
@@ -94,7 +97,7 @@ class Finished(NamedTuple):
 class Batch:
     """One transaction: everything that changed since the last."""
 
-    __slots__ = ("durable", "gone", "messages", "moves", "nexts", "recipients", "segments", "settled")
+    __slots__ = ("durable", "gone", "messages", "moves", "nexts", "recipients", "rows", "segments", "settled")
 
     def __init__(self) -> None:
         self.messages: list[tuple[object, ...]] = []
@@ -103,6 +106,7 @@ class Batch:
         self.settled: dict[int, None] = {}
         self.segments: list[SegmentRow] = []
         self.gone: list[tuple[int]] = []
+        self.rows: Counter[int] = Counter()  # messages that moved into or out of segments
         self.moves: list[tuple[int, int, str, int, int]] = []
         self.durable = False
 
@@ -214,6 +218,7 @@ class Index:
         finished = self._finish(batch.settled)
         counts = Counter(cast("int", row[2]) for row in batch.messages)
         counts.subtract(each.segment for each in finished)
+        counts.update(batch.rows)
         db.executemany("UPDATE segment SET rows=rows+? WHERE number=?", [(n, segment) for segment, n in counts.items()])
         db.executemany("DELETE FROM segment WHERE number=?", batch.gone)
         return finished
@@ -273,10 +278,8 @@ class Index:
         """Tell all segments."""
         rows = self._db.execute("SELECT * FROM segment ORDER BY number")
         return [
-            SegmentRow(
-                number, bool(carry), int.from_bytes(log_id), bool(closed), bool(indexed), length, marks, held, at
-            )
-            for number, carry, log_id, closed, indexed, length, marks, held, at in rows
+            SegmentRow(number, bool(carry), int.from_bytes(log_id), bool(closed), bool(indexed), *rest)
+            for number, carry, log_id, closed, indexed, *rest in rows
         ]
 
     def lanes(self) -> list[tuple[str, Head, int]]:
@@ -367,6 +370,7 @@ def _segment_values(row: SegmentRow) -> Sequence["apsw.SQLiteValue"]:
         row.marks,
         row.rows,
         row.created,
+        row.records,
     )
 
 

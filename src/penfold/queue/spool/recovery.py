@@ -172,6 +172,7 @@ def open_custodian(
     prepare(fs, root)
     recovery = Recovery(fs, root, report=report)
     index = recovery.open_index(vfs)
+    fs.sync_directory(root)  # CRASH: SQLite syncs the name of its log, not that of the database
     shelf = Shelf(fs, root, index, clock=clock, random=random, limit=limit)
     recovery.shelve(shelf, index)
     if recovery.rebuilt:

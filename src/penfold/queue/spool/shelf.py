@@ -9,7 +9,7 @@ nothing is unlinked before the index that does without it has been synced.
 import threading
 from collections.abc import Callable, Iterable
 
-from penfold.fs.base import FileSystem
+from penfold.fs.base import File, FileSystem
 from penfold.model import Transient, from_os_error
 from penfold.queue.spool.grant import BodyGrant, SegmentGrant
 from penfold.queue.spool.index import Index, SegmentRow
@@ -63,6 +63,7 @@ class Segment:
         segment.closed, segment.indexed, segment.length = row.closed, row.indexed, row.length
         segment.marks = bytearray(row.marks)
         segment.rows = row.rows
+        segment.last = row.records
         return segment
 
     def row(self) -> SegmentRow:
@@ -80,6 +81,7 @@ class Segment:
             bytes(self.marks),
             0,
             self.created,
+            self.last,
         )
 
     @property
@@ -127,7 +129,7 @@ class Shelf:
         self._index = index
         self._clock = clock
         self._random = random
-        self._limit = limit
+        self.limit = limit
         self._numbers = range(0)
         self._bodies: list[BodyGrant] = []
         self._lock = threading.Lock()
@@ -141,9 +143,13 @@ class Shelf:
         number, self._numbers = self._numbers[0], self._numbers[1:]
         return number
 
+    def log_id(self) -> int:
+        """Draw an id for a log: its records can be told from all others, and not be forged."""
+        return int.from_bytes(self._random(8))
+
     def make_segment(self, worker: str) -> SegmentGrant:
         """Make a segment and its head record, durable in name and content (blocking). Raises OSError."""
-        segment = Segment(self.number(), int.from_bytes(self._random(8)), self._clock())
+        segment = Segment(self.number(), self.log_id(), self._clock())
         path = f"{self.root}/{segment.name}"
         file = self.fs.create(path)
         head = head_payload(Head(segment.number, worker, segment.created))
@@ -152,7 +158,7 @@ class Shelf:
         self.fs.sync_directory(f"{self.root}/intake")
         with self._lock:
             self._made.append(segment)
-        return SegmentGrant(segment.number, segment.name, segment.log_id, file, self._limit)
+        return SegmentGrant(segment.number, segment.name, segment.log_id, file, self.limit)
 
     def take_body(self) -> BodyGrant:
         """Give an empty body file, making some ahead (blocking). Raises OSError."""
@@ -167,6 +173,14 @@ class Shelf:
         with self._lock:
             self._bodies += grants
             return self._bodies.pop()
+
+    def make_carry(self) -> tuple[Segment, File]:
+        """Make a segment to carry live records to; its name is not synced yet (blocking). Raises OSError."""
+        segment = Segment(self.number(), self.log_id(), self._clock(), carry=True)
+        file = self.fs.create(f"{self.root}/{segment.name}")
+        head = head_payload(Head(segment.number, "", segment.created))
+        file.append(pack(Type.HEAD, segment.log_id, 0, head, flags=1))
+        return segment, file
 
     def find(self, number: int) -> Segment | None:
         """Find a segment; those just made become known here."""
