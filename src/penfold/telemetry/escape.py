@@ -18,6 +18,8 @@ _HARMFUL = re.compile(
     "\U000e0000-\U000e0fff]"
 )
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
+_PLAIN = re.compile(r"[!#-<>-\[\]-~]+\Z")  # one word of ASCII without quotes, equals signs and backslashes
+_AWKWARD = re.compile(r'[\s"=]')
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 
 
@@ -35,8 +37,10 @@ def ascii_only(shown: str) -> str:
 
 def value(text: str, longest: int = LONGEST) -> str:
     """Make text fit as the value of ``key=value``: quoted where it is empty or has spaces, quotes or equals signs."""
+    if len(text) <= longest and _PLAIN.match(text):
+        return text
     shown = visible(text, longest)
-    if shown and not re.search(r'[\s"=]', shown):
+    if shown and not _AWKWARD.search(shown):
         return shown
     return '"' + shown.replace('"', '\\"') + '"'
 

@@ -14,6 +14,7 @@ import sys
 import syslog
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 from penfold.telemetry import events
@@ -26,7 +27,9 @@ _FIELDS: dict[type, tuple[str, tuple[str, ...]]] = {
     events.SessionClosed: ("session", _SESSION),
     events.Attempt: ("attempt", _ATTEMPT),
 }
-_SENTENCES = (events.RoleStarted, events.RoleEnded, events.Reloaded, events.Operator, events.Trouble, events.HostDown)
+_SENTENCES = frozenset(
+    {events.RoleStarted, events.RoleEnded, events.Reloaded, events.Operator, events.Trouble, events.HostDown}
+)
 _URGENT = (events.Trouble,)
 
 
@@ -77,25 +80,37 @@ class Everyone:
             recorder.flush()
 
 
+# PERF: 5 to 8 us of CPU a line, most of it ten values looked at; two lines a message.
 def line_of(event: events.AnyEvent) -> str:
     """Write the log line of an event, without time; ``""`` for kinds that have none."""
     known = _FIELDS.get(type(event))
     if known is not None:
         word, names = known
-        shown = (f"{name}={_shown(getattr(event, name))}" for name in names if getattr(event, name) != "")
-        return f"{word} {' '.join(shown)}"
-    return f"note {tell(event)}" if isinstance(event, _SENTENCES) else ""
+        parts = [word]
+        for name in names:
+            item = getattr(event, name)
+            if item != "":
+                parts.append(f"{name}={value(item) if isinstance(item, str) else _number(item)}")
+        return " ".join(parts)
+    return f"note {tell(event)}" if type(event) in _SENTENCES else ""
 
 
-def _shown(item: object) -> str:
-    if isinstance(item, float):
-        return f"{item:.3f}"
-    return value(item) if isinstance(item, str) else str(item)
+def _number(item: int | float) -> str:  # noqa: PYI041 - both are shown, each in its own way
+    return f"{item:.3f}" if isinstance(item, float) else str(item)
 
 
 def stamp(at: float) -> str:
     """Write a time as logs do: RFC 3339, UTC, milliseconds."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds = int(at // 1)
+    return f"{_second(seconds)}.{int((at - seconds) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except (ValueError, OverflowError, OSError):  # a damaged event: no year of ours
+        return "????-??-??T??:??:??"
 
 
 class Stream:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from penfold.telemetry import Remembered, events
 from penfold.telemetry.escape import ascii_only, value, visible
-from penfold.telemetry.log import Everyone, File, LogLines, Stream, Syslog, line_of, sink
+from penfold.telemetry.log import Everyone, File, LogLines, Stream, Syslog, line_of, sink, stamp
 
 HOSTILE = st.text(
     alphabet=st.characters(categories=["Cc", "Cf", "Zl", "Zp", "Cs", "Lu", "Zs", "Po", "So"]), max_size=80
@@ -150,3 +150,13 @@ def test_the_option_names_the_sink(monkeypatch):
     assert isinstance(sink("stderr"), Stream)
     assert isinstance(sink("syslog"), Syslog)
     assert isinstance(sink("/var/log/x"), File)
+
+
+@pytest.mark.parametrize("at", [1e300, -1e18, 253402300800.0])
+def test_a_time_of_no_year_of_ours_is_shown_all_the_same(at):
+    assert stamp(at).startswith("????")
+
+
+def test_times_have_milliseconds_and_are_utc():
+    assert stamp(0.9996) == "1970-01-01T00:00:00.999Z"
+    assert stamp(-0.25) == "1969-12-31T23:59:59.750Z"
