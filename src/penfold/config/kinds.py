@@ -36,7 +36,7 @@ _SIZE_UNITS = {
     "GiB": GIB,
     "TiB": 1024 * GIB,
 }
-_NUMBER_UNIT = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([A-Za-z]{0,3})\s*\Z")
+_NUMBER_UNIT = re.compile(r"\s*([0-9]{1,16}(?:\.[0-9]{1,6})?)\s*([A-Za-z]{0,3})\s*\Z")
 
 
 class Wrong(ValueError):

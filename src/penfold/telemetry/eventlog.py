@@ -87,7 +87,8 @@ class Batch:
 class EventLog:
     """The event log of one process: ``role`` and ``pid`` name its files in ``directory``.
 
-    Never raises for a disk's sake: what cannot be written is dropped and counted in ``lost`` (octets).
+    Never raises for a disk's sake: what cannot be written is dropped, counted in ``lost`` (octets), and told to
+    ``on_loss`` (the metrics). Make it after a fork, not before: two processes must not share a buffer.
     """
 
     def __init__(
@@ -98,11 +99,13 @@ class EventLog:
         pid: int | None = None,
         file_size: int = 16 * 1024 * 1024,
         clock: Callable[[], float] = time.time,
+        on_loss: Callable[[int], object] = lambda _octets: None,
     ) -> None:
         self._directory = directory
         self._writer = f"{role}-{os.getpid() if pid is None else pid}"
         self._file_size = file_size
         self._clock = clock
+        self._on_loss = on_loss
         self._lines: list[bytes] = []
         self._held = 0
         self._fd = -1
@@ -134,6 +137,7 @@ class EventLog:
         except OSError:
             self.lost += len(lines)
             self._torn = True
+            self._on_loss(len(lines))
 
     def close(self) -> None:
         """Flush and close; the next event opens a new file."""

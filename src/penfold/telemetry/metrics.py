@@ -166,6 +166,10 @@ class Metrics:
     def _sum(self, column: int) -> float:
         return sum(self._values[row * self.layout.width + column] for row in range(self.rows))
 
+    def events_lost(self, octets: int) -> None:
+        """Count octets of the event log that could not be written (an EventLog's ``on_loss``)."""
+        self.add("penfold_events_lost_octets_total", amount=float(octets))
+
     def record(self, event: events.AnyEvent) -> None:
         """Count what an event means."""
         counted = COUNTED.get(type(event))

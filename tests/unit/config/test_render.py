@@ -6,11 +6,14 @@ import tomllib
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penfold import config
 from penfold.config.check import check
 from penfold.config.describe import Group, explain, groups
 from penfold.config.document import Document
+from penfold.config.kinds import Duration, Size, Text
 from penfold.config.render import as_plain, as_toml, changes
 from penfold.config.write import Answers, compose, compose_secrets, put
 from penfold.model import ConfigError
@@ -146,3 +149,21 @@ def test_a_file_that_is_there_is_never_written_over_unless_asked(tmp_path):
     assert os.listdir(tmp_path) == ["penfold.toml"]
     with pytest.raises(ConfigError, match="cannot be written"):
         put("/proc/none/penfold.toml", "x")
+
+
+@given(st.integers(0, 1 << 50))
+def test_a_size_is_shown_as_it_is_read(octets):
+    kind = Size("")
+    assert kind.read(tomllib.loads(f"x = {kind.show(octets)}")["x"], "/") == octets
+
+
+@given(st.integers(0, 366 * 86_400_000).map(lambda ms: ms / 1000))
+def test_a_duration_is_shown_as_it_is_read(seconds):
+    kind = Duration("")
+    assert kind.read(tomllib.loads(f"x = {kind.show(seconds)}")["x"], "/") == pytest.approx(seconds)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=50))
+def test_a_text_is_shown_as_it_is_read(text):
+    kind = Text("")
+    assert kind.read(tomllib.loads(f"x = {kind.show(text)}")["x"], "/") == text

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from penfold.routing.base import Step
-from penfold.telemetry import Batch, EventLog, eventlog, events, sweep
+from penfold.telemetry import Batch, EventLog, Metrics, eventlog, events, sweep
 
 
 def delivered(number=1, **more):
@@ -140,11 +140,13 @@ def test_a_full_disk_loses_events_counts_them_and_closes_the_torn_line(tmp_path,
 
 def test_a_directory_that_cannot_be_made_never_raises(tmp_path):
     (tmp_path / "file").write_text("")
-    log = EventLog(str(tmp_path / "file" / "events"), "receive")
+    metrics = Metrics()
+    log = EventLog(str(tmp_path / "file" / "events"), "receive", on_loss=metrics.events_lost)
     log.record(delivered())
     log.flush()
     log.close()
     assert log.lost > 0
+    assert metrics.total("penfold_events_lost_octets_total") == log.lost
 
 
 def test_a_batch_travels_to_another_log_and_is_bounded(tmp_path):
