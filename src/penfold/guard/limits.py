@@ -1,10 +1,11 @@
 """Limits per client: connections at a time, and connections, messages and recipients a minute, over all processes.
 
 Standards: RFC 5321 §4.5.3; RFC 4954 §4 (421 4.7.0)
-Trust: counts by the connection's address; clients that may relay or authenticated are counted, but against no limit.
+Trust: counts by the connection's address; clients that may relay or authenticated are counted, but against no limit;
+exempt networks (loopback, by default) are not counted at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,8 +42,9 @@ class RateLimits:
 
     stages: frozenset[Stage] = frozenset({"connect", "mail", "rcpt"})
 
-    def __init__(self, rates: Rates, meters: Mapping[str, Meter]) -> None:
-        """``meters`` by what they count: ``connections``, ``messages``, ``recipients``."""
+    def __init__(self, rates: Rates, meters: Mapping[str, Meter], exempt: Container[str] = ()) -> None:
+        """``meters`` by what they count: ``connections``, ``messages``, ``recipients``; ``exempt`` clients are free."""
+        self._exempt = exempt
         self._limits = {
             stage: (limit, meters[kind]) for stage, kind in _KIND.items() if (limit := int(getattr(rates, kind)))
         }
@@ -50,9 +52,10 @@ class RateLimits:
     def examine(self, stage: Stage, facts: Facts) -> Verdict:
         """Count this event and judge it."""
         found = self._limits.get(stage)
-        if found is None or not facts.origin.client:
+        client = facts.origin.client
+        if found is None or not client or client in self._exempt:
             return PASS
         limit, meter = found
-        if meter.hit(facts.origin.client, limit) or facts.trusted or facts.origin.user:
+        if meter.hit(client, limit) or facts.trusted or facts.origin.user:
             return PASS
         return Verdict(reply=_REPLY[stage], rule="rate")

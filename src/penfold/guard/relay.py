@@ -8,6 +8,7 @@ Standards: RFC 5321 §3.6.2, §7.9
 Trust: judges by the connection's address and the routing decision, never by what an address looks like.
 """
 
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from penfold.guard.base import PASS, Facts, Stage, Verdict
@@ -39,11 +40,14 @@ class Networks:
 
     def __init__(self, networks: tuple[str, ...]) -> None:
         self._networks: list[IPv4Network | IPv6Network] = [ip_network(text, strict=False) for text in networks]
+        # PERF: asked for every message of a client; reading an address takes 3 µs, a look at what was answered 0.1.
+        self._asked = lru_cache(maxsize=4096)(self._contains)
 
     def __contains__(self, address: object) -> bool:
         """Tell; an unreadable address is in no network."""
-        if not self._networks:
-            return False
+        return bool(self._networks) and self._asked(address)
+
+    def _contains(self, address: object) -> bool:
         try:
             ip = ip_address(str(address))
         except ValueError:

@@ -124,7 +124,7 @@ def door(house: House, queue: Queue, meters: Mapping[str, Meter], world: World, 
     config = house.config
     checks: list[Check] = [RelayRule()]
     if meters:
-        checks.insert(0, RateLimits(values.rates(config), meters))
+        checks.insert(0, RateLimits(values.rates(config), meters, Networks(config.limits.exempt)))
     if config.auth.sender_rights:
         checks.append(SenderRights(house.owns))
     return Door(

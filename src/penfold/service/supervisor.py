@@ -181,8 +181,10 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
-            # A Ctrl-C at a terminal reaches the whole group: the supervisor decides what it means.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            # A Ctrl-C at a terminal, or a service manager's SIGTERM, reaches the whole group: the supervisor decides
+            # what it means, and says so by the leash.
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
             self._selector.close()
             ours.close()
             for child in self._children.values():

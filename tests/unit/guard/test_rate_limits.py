@@ -61,3 +61,12 @@ def test_sender_rights_do_not_concern_mail_from_other_hosts():
     facts = client()
     facts.reverse_path = Address("anyone", "example.org")
     assert rights.examine("mail", facts).reply is None
+
+
+def test_exempt_clients_are_not_counted():
+    minute = Minute()
+    limits = RateLimits(
+        Rates(messages=1), {"connections": minute, "messages": minute, "recipients": minute}, ["127.0.0.1"]
+    )
+    assert [limits.examine("mail", client("127.0.0.1")).reply for _ in range(3)] == [None] * 3
+    assert not minute
