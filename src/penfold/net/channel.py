@@ -97,6 +97,7 @@ class Channel(Generic[In, Out]):
         self._serial = 0
         self._calls: dict[int, asyncio.Future[In]] = {}
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._flush_waiters: list[asyncio.Future[None]] = []
         self._greeted = False
         self._broken = False
         self.credits = 0
@@ -180,8 +181,18 @@ class Channel(Generic[In, Out]):
         self._owed += count
         self._flush_soon()
 
+    async def flushed(self) -> None:
+        """Wait until all that was sent so far is in the kernel. Raises ChannelClosed."""
+        self._flush()
+        while self._unsent and self._sock is not None:
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._flush_waiters.append(waiter)
+            await waiter
+        if self._sock is None:
+            raise ChannelClosed("the channel is closed")
+
     def close(self) -> None:
-        """Send what can be sent at once, and close; ``on_closed`` is not called."""
+        """Send what can be sent at once, and close; ``on_closed`` is not called. See ``flushed`` for the rest."""
         self._flush()
         self._on_closed = None
         self._end(None)
@@ -235,6 +246,8 @@ class Channel(Generic[In, Out]):
             # The peer is gone. What it said last may still lie in the socket: the reader finds that, and the end.
             self._broken = True
             self._drop_unsent()
+        if not self._unsent:
+            self._wake_flushed()
 
     def _send_first(self, sock: socket.socket) -> None:
         data, descriptors = self._unsent[0]
@@ -259,7 +272,19 @@ class Channel(Generic[In, Out]):
             raise ChannelClosed("the channel is closed")
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiters.append(waiter)
-        await waiter
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():  # it was woken and leaves all the same: its turn goes to the next
+                self._wake_some(min(self.credits, 1))
+            raise
+
+    def _wake_some(self, count: int) -> None:
+        while count > 0 and self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                count -= 1
 
     # -- our own: in
 
@@ -320,8 +345,7 @@ class Channel(Generic[In, Out]):
 
     def _receive_credit(self, count: int) -> None:
         self.credits += count
-        for _ in range(min(self.credits, len(self._waiters))):
-            _wake(self._waiters.popleft())
+        self._wake_some(self.credits)
         if self._on_credit is not None:
             self._on_credit()
 
@@ -390,13 +414,14 @@ class Channel(Generic[In, Out]):
             if not call.done():
                 call.set_exception(ChannelClosed(str(error or "the peer is gone")))
         self._calls.clear()
-        while self._waiters:
-            _wake(self._waiters.popleft())  # each looks again, and finds the channel closed
+        self._wake_some(len(self._waiters))  # each looks again, and finds the channel closed
+        self._wake_flushed()
 
-
-def _wake(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+    def _wake_flushed(self) -> None:
+        while self._flush_waiters:
+            waiter = self._flush_waiters.pop()
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 def _close_all(descriptors: "deque[int] | list[int]") -> None:

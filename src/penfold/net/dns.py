@@ -38,6 +38,8 @@ from penfold.net.answers import (
 from penfold.net.dial import connect, readable
 from penfold.net.resolv import Hosts, Server, parse_server, read_resolv_conf, reverse_name
 
+RESOLV_CONF = "/etc/resolv.conf"
+HOSTS = "/etc/hosts"
 FAILURE_TTL = 5  # seconds
 _DATAGRAM = 65535
 
@@ -89,6 +91,7 @@ class Resolver:
         cache: Cache | None = None,
         seconds: float = 3.0,
         rounds: int = 2,
+        in_flight: int = 256,
         mixed_case: bool = False,
         rng: random.Random | None = None,
     ) -> None:
@@ -97,6 +100,8 @@ class Resolver:
         self._cache = cache if cache is not None else Cache()
         self._seconds = seconds
         self._rounds = rounds
+        # A message with many recipients asks many questions at once; each try holds a descriptor.
+        self._room = asyncio.Semaphore(in_flight)
         self._mixed_case = mixed_case
         # SECURITY: ids and case bits are what a forger must guess, so they come from the system's generator.
         self._rng = rng or random.SystemRandom()
@@ -156,7 +161,7 @@ class Resolver:
 
     async def _ask_server(self, server: Server, question: Question) -> Answer | Alias:
         try:
-            async with asyncio.timeout(self._seconds):
+            async with self._room, asyncio.timeout(self._seconds):
                 wire = await self._exchange(server, question, edns=True)
                 if wire[3] & 15 in {1, 4}:  # FORMERR, NOTIMP: perhaps it was the EDNS record
                     wire = await self._exchange(server, question, edns=False)
@@ -176,6 +181,23 @@ class Resolver:
             return name
         bits = self._rng.getrandbits(len(name) + 1)
         return "".join(char.upper() if bits >> at & 1 else char for at, char in enumerate(name))
+
+
+def system_resolver(servers: Sequence[str] = (), *, resolv_conf: str = RESOLV_CONF, hosts: str = HOSTS) -> Resolver:
+    """Make a resolver that asks ``servers`` (``127.0.0.1:5301``), or those of resolv.conf, and knows the hosts file.
+
+    Files that cannot be read count as empty. Raises ValueError for a bad server.
+    """
+    chosen = [parse_server(text) for text in servers] or read_resolv_conf(_text_of(resolv_conf))
+    return Resolver(chosen, hosts=Hosts(_text_of(hosts)))
+
+
+def _text_of(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def _socket(server: Server, kind: socket.SocketKind) -> socket.socket:
@@ -240,4 +262,5 @@ __all__ = [
     "parse_server",
     "read_resolv_conf",
     "reverse_name",
+    "system_resolver",
 ]

@@ -9,7 +9,7 @@ import logging
 import socket
 import ssl
 import struct
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, runtime_checkable
 
 from penfold.net.link import HANDSHAKE_SECONDS, Closing, Credentials, Link, Peer, Session
@@ -60,13 +60,17 @@ class Driver:
         peer: Peer | None = None,
         local: Peer | None = None,
         tls: ssl.SSLContext | None = None,
+        release: Callable[[Peer], None] | None = None,
     ) -> Link:
         """Host ``session`` on a connected non-blocking socket, which from now on belongs to the driver.
 
         ``tls`` begins the conversation with a handshake as server. ``session.connected`` follows on the loop.
+        ``release`` hears once, in any case, that the link is gone.
         """
         link = self._link(sock, session, peer, local)
-        self.spawn(self._open(sock, link, tls))
+        link.release = release
+        link.opening = self.spawn(self._open(sock, link, tls))
+        link.opening.add_done_callback(lambda task: _not_opened(sock, link) if task.cancelled() else None)
         return link
 
     async def adopt(
@@ -116,14 +120,23 @@ class Driver:
 
     async def drain(self, seconds: float) -> None:
         """Ask every session to end, wait up to ``seconds``, cut the rest."""
-        for session in list(self.links.values()):
-            if isinstance(session, Drainable):
-                session.drain()
+        for link, session in list(self.links.items()):
+            if not link.started:
+                link.abort()
+            elif isinstance(session, Drainable):
+                self._ask_to_end(link, session)
         try:
             async with asyncio.timeout(seconds):
                 await self._empty.wait()
         except TimeoutError:
             await self.cut()
+
+    def _ask_to_end(self, link: Link, session: Drainable) -> None:
+        try:
+            session.drain()
+        except Exception as error:  # noqa: BLE001
+            self.fault(link, error)
+            link.abort()
 
     async def cut(self) -> None:
         """Abort every link and wait until its session has heard of it."""
@@ -138,11 +151,12 @@ class Driver:
         """Log what a session let through; the link is cut by its own hand."""
         _log.error("session with %s failed", link.peer.ip or "a local process", exc_info=error)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Run a task and keep it referenced until it is done."""
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def gone(self, link: Link) -> None:
         """Forget a link."""
@@ -157,6 +171,14 @@ class Driver:
         except (OSError, RuntimeError):
             sock.close()
             link.connection_lost(None)
+        finally:
+            link.opening = None
+
+
+def _not_opened(sock: socket.socket, link: Link) -> None:
+    """Clear up after a link that was cut before it was open: its task may not even have begun."""
+    sock.close()
+    link.connection_lost(None)
 
 
 def credentials_of(sock: socket.socket) -> Credentials:

@@ -14,7 +14,7 @@ Trust: the peer decides what arrives, when, and whether it ever reads; all three
 
 import asyncio
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from math import inf
 from typing import Any, NamedTuple, Protocol, cast
@@ -92,7 +92,7 @@ class LinkOwner(Protocol):
     def fault(self, link: "Link", error: BaseException) -> None:
         """Hear of an exception a session let through."""
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Run a task and keep it referenced."""
 
     def gone(self, link: "Link") -> None:
@@ -100,7 +100,9 @@ class LinkOwner(Protocol):
 
 
 class Link(asyncio.BufferedProtocol):
-    """An open connection. Sessions use the public methods; the capitalised states are the driver's business."""
+    """An open connection. ``peer`` and ``local`` are its ends, ``credentials`` who a local peer is, ``tls`` what the
+    handshake came to, ``error`` the detail of how it ended (for the log).
+    """
 
     __slots__ = (
         "_early",
@@ -119,7 +121,9 @@ class Link(asyncio.BufferedProtocol):
         "credentials",
         "error",
         "local",
+        "opening",
         "peer",
+        "release",
         "slot",
         "tls",
     )
@@ -150,6 +154,8 @@ class Link(asyncio.BufferedProtocol):
         self.credentials = credentials
         self.tls: TlsFacts | None = None
         self.error = ""
+        self.opening: asyncio.Task[None] | None = None
+        self.release: Callable[[Peer], None] | None = None
         self.slot = 0
 
     # -- for sessions
@@ -211,6 +217,11 @@ class Link(asyncio.BufferedProtocol):
     def closing(self) -> bool:
         """Whether the link is closed or about to be."""
         return self._reason is not None or self._transport is None
+
+    @property
+    def started(self) -> bool:
+        """Whether ``connected`` was called."""
+        return self._started
 
     def start_tls(
         self,
@@ -334,6 +345,8 @@ class Link(asyncio.BufferedProtocol):
         self._session_due = self._output_due = inf
         if self._raw is not None:
             self._raw.abort()
+        elif self.opening is not None:
+            self.opening.cancel()
 
     def _finish(self) -> None:
         session, self._session = self._session, None
@@ -343,6 +356,8 @@ class Link(asyncio.BufferedProtocol):
         self._owner.wheel.drop(self)
         self._session_due = self._output_due = inf
         self._owner.gone(self)
+        if self.release is not None:
+            self.release(self.peer)
         if self._started:
             try:
                 session.closed(self._reason or Closing.RESET)

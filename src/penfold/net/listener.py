@@ -45,6 +45,9 @@ Preface = Callable[[bytes], Prefaced | None]
 Admit = Callable[[Peer], bytes | None]
 """Judges a client before it gets a session; octets are its refusal, sent as they are."""
 
+Release = Callable[[Peer], None]
+"""Hears that a connection which was admitted is gone, whatever became of it."""
+
 
 def bind_tcp(ip: str, port: int, *, reuse_port: bool = False) -> socket.socket:
     """Bind and listen on one address (IPv6 addresses take IPv6 only). Raises OSError."""
@@ -119,6 +122,7 @@ class Listener:
         limit: int = 10_000,
         refusal: bytes = FULL,
         admit: Admit | None = None,
+        release: Release | None = None,
         preface: Preface | None = None,
         preface_seconds: float = 10.0,
         preface_from: Callable[[Peer], bool] = lambda _: True,
@@ -131,6 +135,7 @@ class Listener:
         self._limit = limit
         self._refusal = refusal
         self._admit = admit
+        self._release = release
         self._preface = preface
         self._preface_seconds = preface_seconds
         self._preface_from = preface_from
@@ -189,13 +194,14 @@ class Listener:
         return False
 
     def _welcome(self, sock: socket.socket, peer: Peer, local: Peer | None) -> None:
+        if not self._has_room(sock):
+            return
         refusal = self._admit(peer) if self._admit is not None else None
         if refusal is not None:
             self._refuse(sock, refusal)
-        elif self._has_room(sock):
-            self._driver.attach(
-                sock, self._session(), peer=peer, local=local, tls=self._tls() if self._tls is not None else None
-            )
+            return
+        tls = self._tls() if self._tls is not None else None
+        self._driver.attach(sock, self._session(), peer=peer, local=local, tls=tls, release=self._release)
 
     def _refuse(self, sock: socket.socket, text: bytes) -> None:
         self.refused += 1
@@ -257,8 +263,14 @@ class Listener:
             self.refused += 1
             sock.close()
             return
+        except BaseException:
+            sock.close()
+            raise
         finally:
             self._waiting -= 1
+        if not self._sockets:  # stopped in the meantime
+            self._refuse(sock, self._refusal)
+            return
         self._welcome(sock, found.peer or peer, found.local)
 
     async def _first_octets(self, sock: socket.socket, preface: Preface) -> Prefaced:
@@ -279,4 +291,4 @@ class Listener:
         return found
 
 
-__all__ = ["FULL", "Admit", "Link", "Listener", "Preface", "Prefaced", "bind_tcp", "bind_unix", "inherited"]
+__all__ = ["FULL", "Admit", "Link", "Listener", "Preface", "Prefaced", "Release", "bind_tcp", "bind_unix", "inherited"]

@@ -242,3 +242,35 @@ def test_a_message_over_the_limit_is_refused_at_the_sender(on_loop):
             assert left.channel.open
 
     on_loop(main())
+
+
+def test_a_sender_that_gives_up_passes_its_credit_on(on_loop):
+    async def main():
+        async with pair(right={"window": 1, "automatic": False}) as (left, right):
+            await left.channel.send(Tell(0))
+            senders = [asyncio.ensure_future(left.channel.send(Tell(number))) for number in (1, 2, 3)]
+            await asyncio.sleep(0)
+            senders[0].cancel()
+            right.channel.grant(1)
+            await senders[1]
+            await right.until(lambda: len(right.messages) == 2)
+            assert right.messages[1] == Tell(2)
+            right.channel.grant(1)
+            await senders[2]
+
+    on_loop(main())
+
+
+def test_flushed_waits_for_a_slow_reader(on_loop):
+    async def main():
+        async with pair() as (left, right):
+            sent = [Ask(number, "x" * 50_000) for number in range(50)]
+            left.channel.try_send_all(sent)
+            await left.channel.flushed()
+            left.channel.close()
+            await right.until(lambda: right.closed)
+            assert right.messages == sent
+            with pytest.raises(ChannelClosed):
+                await left.channel.flushed()
+
+    on_loop(main())

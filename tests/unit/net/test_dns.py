@@ -23,6 +23,7 @@ from penfold.net.dns import (
     parse_server,
     read_resolv_conf,
     reverse_name,
+    system_resolver,
 )
 
 SOA = dnslib.RR("test", dnslib.QTYPE.SOA, ttl=900, rdata=dnslib.SOA("ns.test", "host.test", (1, 2, 3, 4, 60)))
@@ -372,3 +373,20 @@ def test_a_reply_must_repeat_id_and_question():
     assert not answers_to(query, good[:-1])
     assert not answers_to(query, b"\0\0" + good[2:])
     assert not answers_to(query, b"")
+
+
+def test_the_system_resolver_reads_its_files_or_takes_the_servers_it_is_given(on_loop, tmp_path):
+    hosts = tmp_path / "hosts"
+    hosts.write_text("192.0.2.5 mail.example.test\n")
+
+    async def main():
+        async with FakeDns(lambda query: [reply_to(query, "x.test. 300 IN A 192.0.2.1", ad=1)]) as fake:
+            resolver = system_resolver([f"127.0.0.1:{fake.port}"], hosts=str(hosts))
+            assert (await resolver.ask("x.test", Kind.A)).secure
+            assert (await resolver.ask("mail.example.test", Kind.A)).records == ("192.0.2.5",)
+            assert len(fake.queries) == 1
+        with pytest.raises(ValueError, match="port"):
+            system_resolver(["127.0.0.1:x"])
+        system_resolver(resolv_conf=str(tmp_path / "none"), hosts=str(tmp_path / "none"))
+
+    on_loop(main())

@@ -633,3 +633,63 @@ def test_a_listening_socket_can_be_inherited(on_loop):
             writer.close()
 
     on_loop(main())
+
+
+def test_every_admitted_connection_is_released_once_whatever_became_of_it(on_loop):
+    async def main():
+        context = server_context(PAIR)
+        driver = Driver()
+        released = []
+        admit = iter([None, None, b"421 no\r\n"])
+        async with listening(
+            driver=driver, tls=lambda: context, admit=lambda peer: next(admit), release=released.append
+        ) as (listener, _sessions):
+            reader, good = await client_of(listener, ssl=opportunistic(), server_hostname="mail.example.test")
+            good.write(b"x")
+            await reader.readexactly(1)
+            reader, bad = await client_of(listener)
+            bad.write(b"no handshake\r\n")
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            reader, refused = await client_of(listener)
+            assert await reader.read() == b""
+            for writer in (good, bad, refused):
+                writer.close()
+            await driver.drain(5)
+            assert len(released) == 2
+            assert {peer.ip for peer in released} == {"127.0.0.1"}
+
+    on_loop(main())
+
+
+def test_drain_does_not_wait_for_handshakes_that_never_come(on_loop):
+    async def main():
+        context = server_context(PAIR)
+        driver = Driver()
+        async with listening(Polite, driver=driver, tls=lambda: context) as (listener, sessions):
+            _, writer = await client_of(listener)
+            await sessions.first()
+            await driver.drain(60)
+            assert sessions[0].events == []
+            writer.close()
+
+    on_loop(main())
+
+
+def test_a_link_can_be_cut_at_any_moment_of_its_opening(on_loop):
+    async def main():
+        for turns in range(6):
+            driver = Driver()
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            session = Recorder()
+            link = driver.attach(ours, session)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            link.abort()
+            await driver.drain(5)
+            assert not driver.links
+            assert session.events in ([], ["connected", Closing.OURS])
+            theirs.close()
+
+    on_loop(main())
