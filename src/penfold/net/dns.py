@@ -12,7 +12,7 @@ Trust: as ``net.answers``.
 import asyncio
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from penfold.net.answers import (
@@ -183,13 +183,25 @@ class Resolver:
         return "".join(char.upper() if bits >> at & 1 else char for at, char in enumerate(name))
 
 
-def system_resolver(servers: Sequence[str] = (), *, resolv_conf: str = RESOLV_CONF, hosts: str = HOSTS) -> Resolver:
+def system_resolver(
+    servers: Sequence[str] = (),
+    *,
+    names: Mapping[str, str] | None = None,
+    seconds: float = 3.0,
+    rounds: int = 2,
+    resolv_conf: str = RESOLV_CONF,
+    hosts: str = HOSTS,
+) -> Resolver:
     """Make a resolver that asks ``servers`` (``127.0.0.1:5301``), or those of resolv.conf, and knows the hosts file.
 
-    Files that cannot be read count as empty. Raises ValueError for a bad server.
+    ``names`` (name to address) come before that file. Files that cannot be read count as empty. Raises ValueError for a
+    bad server.
     """
     chosen = [parse_server(text) for text in servers] or read_resolv_conf(_text_of(resolv_conf))
-    return Resolver(chosen, hosts=Hosts(_text_of(hosts)))
+    said = names or {}
+    text = "".join(f"{ip} {name}\n" for name, ip in said.items())
+    known = "".join(line for line in _text_of(hosts).splitlines(keepends=True) if said.keys().isdisjoint(line.split()))
+    return Resolver(chosen, hosts=Hosts(text + known), seconds=seconds, rounds=rounds)
 
 
 def _text_of(path: str) -> str:

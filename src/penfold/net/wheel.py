@@ -34,6 +34,7 @@ class Wheel:
         self._order: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_slot = 0
+        self._floor = 0  # no item goes into a bucket whose time has come: it would be looked at for ever
 
     def __len__(self) -> int:
         return sum(len(bucket) for bucket in self._buckets.values())
@@ -43,7 +44,7 @@ class Wheel:
         due = item.due()
         if due == inf:
             return
-        slot = int(due / GRAIN) + 1
+        slot = max(int(due / GRAIN) + 1, self._floor)
         if not item.slot or slot < item.slot:
             self._move(item, slot)
 
@@ -83,6 +84,7 @@ class Wheel:
     def _turn(self) -> None:
         self._timer = None
         now = self._loop.time()
+        self._floor = int(now / GRAIN) + 1
         while self._order and self._order[0] * GRAIN <= now:
             for item in self._buckets.pop(heapq.heappop(self._order)):
                 item.slot = 0

@@ -312,11 +312,15 @@ def test_pause_holds_octets_back_until_resume(on_loop):
             sessions[0].link.pause()
             sessions[0].link.pause()
             writer.write(b"2")
-            await asyncio.sleep(0.05)
+            other_reader, other = await client_of(listener)
+            for _ in range(3):  # whatever waited in the loop has had its turn after a few round trips
+                other.write(b"x")
+                await other_reader.readexactly(1)
             assert sessions[0].said == b"1"
             sessions[0].link.resume()
             assert await reader.readexactly(1) == b"2"
             writer.close()
+            other.close()
 
     on_loop(main())
 
