@@ -24,14 +24,14 @@ Delivery = tuple[Account, Message]
 class Mailboxes:
     """The mailboxes of all accounts that one process may write."""
 
-    def __init__(self, fs: FileSystem, *, hostname: str, locks: LockPolicy) -> None:
+    def __init__(self, fs: FileSystem, *, hostname: str, locks: LockPolicy, mode: int = 0o600) -> None:
         self._fs = fs
         self._hostname = hostname
-        self._locks = locks
+        self._mode = mode
         self._open: dict[str, Callable[[Account], MailboxWriter]] = {
-            "mbox": lambda account: Mbox(fs, account.path, locks=locks),
-            "mmdf": lambda account: Mmdf(fs, account.path, locks=locks),
-            "mh": lambda account: Mh(fs, account.path, locks=locks),
+            "mbox": lambda account: Mbox(fs, account.path, locks=locks, mode=mode, quota=_quota(account)),
+            "mmdf": lambda account: Mmdf(fs, account.path, locks=locks, mode=mode, quota=_quota(account)),
+            "mh": lambda account: Mh(fs, account.path, locks=locks, mode=mode, quota=_quota(account)),
         }
 
     def deliver(self, deliveries: Sequence[Delivery]) -> list[Result]:
@@ -58,7 +58,7 @@ class Mailboxes:
             for account, _ in (deliveries[position] for position in positions)
             if account.quota
         }
-        delivered = maildir.deliver_many(self._fs, items, host=self._hostname, quotas=quotas)
+        delivered = maildir.deliver_many(self._fs, items, host=self._hostname, quotas=quotas, mode=self._mode)
         for position, result in zip(positions, delivered, strict=True):
             results[position] = result
 
@@ -72,3 +72,7 @@ class Mailboxes:
         messages = [deliveries[position][1] for position in positions]
         for position, result in zip(positions, make(account).deliver(messages), strict=True):
             results[position] = result
+
+
+def _quota(account: Account) -> Quota:
+    return Quota(account.quota)

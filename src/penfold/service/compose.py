@@ -33,7 +33,7 @@ from penfold.net.driver import Driver
 from penfold.net.tls import TlsFacts
 from penfold.queue.base import Bodies, Custody, Queue
 from penfold.routing.resolve import Resolver
-from penfold.service import values
+from penfold.service import unix, values
 from penfold.service.journal import Journal
 from penfold.service.report import Reporter
 from penfold.service.rewrite import Completion
@@ -61,7 +61,7 @@ class House:
     def __init__(self, config: Config, report: Callable[[ConfigError], None] | None = None) -> None:
         self.config = config
         self.accounts = MemoryDirectory(values.accounts(config))
-        self.unix = _unix_users(config)
+        self.unix = unix.directory(config)
         self.tables = Tables(*_tables(config, self.accounts, self.unix, report))
         self.router = Resolver(values.router_settings(config, self.tables.names))
         self.routing = Routing(self.router, self.tables)
@@ -90,15 +90,6 @@ def _without_extension(local: str, separators: str) -> str:
 
 def _send_as(config: Config, account: str) -> tuple[str, ...]:
     return next((said.send_as for said in config.accounts if said.address.lower() == account), ())
-
-
-def _unix_users(config: Config) -> PasswdDirectory | None:
-    said = config.delivery
-    if not said.unix_users:
-        return None
-    kind, _, path = said.unix_mailbox.partition(":")
-    low, high = said.unix_uids
-    return PasswdDirectory(uids=(low, high), format=kind, path=path.replace("{user}", "{login}"))  # type: ignore[arg-type]
 
 
 def _tables(
@@ -213,7 +204,9 @@ def agent(house: House, bodies: Bodies, fs: FileSystem, uid: int) -> Agent:
     config = house.config
     return Agent(
         bodies=bodies,
-        mailboxes=Mailboxes(fs, hostname=config.hostname, locks=values.locks(config)),
+        mailboxes=Mailboxes(
+            fs, hostname=config.hostname, locks=values.locks(config), mode=int(config.delivery.mode, 8)
+        ),
         account=house.account,
         forward=ForwardFiles(fs, uid=uid) if config.delivery.forward_for_virtual else None,
     )

@@ -37,6 +37,20 @@ def become(user: str, group: str) -> None:
         raise CannotDropError(f"the kernel did not make us {user}")
 
 
+def give(path: str, user: str, group: str, mode: int) -> None:
+    """Give a directory to a role's user, with a mode. Raises CannotDropError for an unknown name."""
+    try:
+        uid, gid = pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise CannotDropError(f"{error.args[0]}: make the users with: penfold init --users") from None
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchown(fd, uid, gid)
+        os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
+
+
 def seal(*, memory_secret: bool = False) -> None:
     """Set no_new_privs; with ``memory_secret`` nobody may look into our memory (the role that sees passwords)."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -51,3 +65,24 @@ def raise_descriptor_limit() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
+
+
+_PR_SET_KEEPCAPS = 8
+_CAPABILITY_VERSION_3 = 0x20080522
+_CAP_DAC_READ_SEARCH = 2
+
+
+def become_reader() -> None:
+    """Become nobody who may read every file and do nothing else: for a child of root that parses a configuration."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    nobody = pwd.getpwnam("nobody")
+    libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setgroups([])
+    os.setresgid(nobody.pw_gid, nobody.pw_gid, nobody.pw_gid)
+    os.setresuid(nobody.pw_uid, nobody.pw_uid, nobody.pw_uid)
+    mask = 1 << _CAP_DAC_READ_SEARCH
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    data = (ctypes.c_uint32 * 6)(mask, mask, 0, 0, 0, 0)
+    if libc.capset(header, data) != 0:
+        raise CannotDropError(f"capset: {os.strerror(ctypes.get_errno())}")
+    seal()

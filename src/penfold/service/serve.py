@@ -2,12 +2,19 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from socket import socket
+from typing import NoReturn
 
+import msgspec
+
+from penfold.config.check import load_checked
 from penfold.config.sections import Config
+from penfold.model import ConfigError
 from penfold.net.leash import Leash
 from penfold.net.listener import bind_tcp, bind_unix
+from penfold.service import privileges
 from penfold.service.notes import SupervisorNotes
 from penfold.service.roles import base
 from penfold.service.roles.auth import Auth
@@ -39,9 +46,21 @@ def bind(config: Config) -> dict[str, list[socket]]:
 
 
 def prepare(config: Config) -> None:
-    """Make the directories the roles need, with their owners when we are root."""
-    for path, mode in (("", 0o755), ("/spool", 0o700), ("/events", 0o750), ("/run", 0o755)):
-        os.makedirs(config.data + path, mode=mode, exist_ok=True)
+    """Make the directories the roles need; as root, each belongs to the role that writes there."""
+    roles = config.roles
+    places = (
+        (config.data, 0o755, ""),
+        (config.spool, 0o700, roles.user_queue),
+        (config.telemetry.events, 0o750, roles.user_queue),
+        (f"{config.data}/run", 0o755, ""),
+        (config.delivery.mail_root, 0o750, roles.user_local),
+    )
+    for path, mode, user in places:
+        os.makedirs(path, mode=0o755, exist_ok=True)
+        if os.geteuid() == 0 and user:
+            privileges.give(path, user, roles.group, mode)
+        elif os.stat(path).st_uid == os.geteuid():
+            os.chmod(path, mode)
 
 
 def works(certificates: Certificates, tallies: Tallies) -> dict[str, Work]:
@@ -79,3 +98,60 @@ def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None])
         ready=ready,
     )
     return supervisor.run()
+
+
+class LoadedApart(msgspec.Struct, array_like=True):
+    """What the child that read the configuration has to say: a configuration with warnings, or what is wrong."""
+
+    config: Config | None
+    warnings: tuple[str, ...] = ()
+    problem: str = ""
+    file: str = ""
+    line: int = 0
+    hint: str = ""
+
+
+_decode_answer = msgspec.msgpack.Decoder(LoadedApart).decode
+
+
+def load_apart(path: str) -> tuple[Config, tuple[str, ...]]:
+    """Read and check the configuration; as root, in a forked child without rights. Raises ConfigError.
+
+    SECURITY: no byte of the file is parsed with root's rights.
+    """
+    if os.geteuid() != 0:
+        config, findings = load_checked(path)
+        return config, tuple(map(str, findings))
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _load_in_child(path, reading, writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        said = pipe.read()
+    os.waitpid(pid, 0)
+    if not said:
+        raise ConfigError("the process that reads the configuration failed", file=path)
+    answer = _decode_answer(said)
+    if answer.config is None:
+        raise ConfigError(answer.problem, file=answer.file, line=answer.line, hint=answer.hint)
+    return answer.config, answer.warnings
+
+
+def _load_in_child(path: str, reading: int, writing: int) -> NoReturn:
+    code = 1
+    try:
+        os.close(reading)
+        privileges.become_reader()
+        try:
+            config, findings = load_checked(path)
+            answer = LoadedApart(config, tuple(map(str, findings)))
+        except ConfigError as error:
+            answer = LoadedApart(None, (), error.problem, error.file, error.line, error.hint)
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(msgspec.msgpack.encode(answer))
+        code = 0
+    except BaseException:  # noqa: BLE001 - the parent hears of it by the empty answer
+        traceback.print_exc()
+    finally:
+        os._exit(code)
