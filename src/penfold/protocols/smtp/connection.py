@@ -36,6 +36,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     pipelining: bool = True
     chunking: bool = False
     command_timeout: float = 300.0
+    initiation_timeout: float = 120.0  # for the answer to DATA
     data_timeout: float = 180.0
     end_timeout: float = 600.0
 
@@ -128,7 +129,9 @@ class Connection:
 
     def _timeout(self, step: str) -> float:
         settings = self._settings
-        return {"bdat": settings.data_timeout, "end": settings.end_timeout}.get(step, settings.command_timeout)
+        return {"data": settings.initiation_timeout, "bdat": settings.data_timeout, "end": settings.end_timeout}.get(
+            step, settings.command_timeout
+        )
 
     def on_time(self, now: float) -> None:
         """Give the connection up if its deadline has passed."""

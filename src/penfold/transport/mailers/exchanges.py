@@ -8,12 +8,13 @@ import asyncio
 import ipaddress
 import random
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from penfold.model import Reply, failure
 from penfold.net.answers import Failure, Found, Kind
 from penfold.net.link import Peer
-from penfold.net.mx import Asker, Ourselves, find_hosts
+from penfold.net.mx import Asker, Hosts, Ourselves, find_hosts
 from penfold.transport.mailers.hop import Hop, Place
 
 BAD_SECONDS = 60.0  # an address that did not answer is tried last for so long
@@ -54,11 +55,18 @@ class Finder:
             found = [Candidate(hop.name, Peer(ip, hop.port)) for ip in await self._addresses(hop.name)]
         else:
             hosts = await find_hosts(hop.name, self._resolver, self._ourselves, self._rng, self._families)
-            found = [Candidate(name, Peer(ip, hop.port)) for name, ip in hosts.addresses]
+            found = [Candidate(name, Peer(ip, hop.port)) for name, ip in self._better(hosts, hop.port).addresses]
         foreign = [each for each in found if not self._own(*each.peer)]
         if not foreign:
             raise failure(Reply.of(554, "5.4.6", f"Mail for {hop.name} loops back to this host"))
         return foreign
+
+    def _better(self, hosts: Hosts, port: int) -> Hosts:
+        """Leave out the hosts that are no better than ourselves (RFC 5321 §5.1)."""
+        ours = [host.preference for host in hosts.hosts if any(self._own(ip, port) for ip in host.addresses)]
+        if not ours:
+            return hosts
+        return replace(hosts, hosts=tuple(host for host in hosts.hosts if host.preference < min(ours)))
 
     async def _addresses(self, name: str) -> list[str]:
         """Look up a host that an administrator named."""

@@ -113,6 +113,9 @@ def _port(text: str, default: int) -> int:
     return _SERVICES[word]
 
 
-def terms_for(hop: str, special: Mapping[str, Terms], usual: Terms) -> Terms:
-    """Choose the terms of a hop; ``special`` holds hops (as routes name them, with or without their port)."""
-    return special.get(hop) or special.get(hop.rpartition(":")[0]) or usual
+def terms_for(hop: str, port: int, special: Mapping[str, Terms], usual: Terms) -> Terms:
+    """Choose the terms of a canonical hop; ``special`` holds hops as administrators write them.
+
+    SECURITY: a log-in belongs to one port; only the usual one may be left out.
+    """
+    return special.get(hop) or special.get(hop.removesuffix(f":{port}")) or usual

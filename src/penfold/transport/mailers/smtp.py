@@ -45,7 +45,7 @@ class SmtpMailer:
                     yield Settlement(job.id, target.number, outcome)
             return
         settings = self._settings
-        terms = terms_for(host, settings.special, settings.terms)
+        terms = terms_for(host, self.port, settings.special, settings.terms)
         lane = f"{self.name}:{host}"
         call = Call(jobs, self._bodies, self._pool, lane, hop, terms, settings.connections)
         try:
