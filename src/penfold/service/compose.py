@@ -35,12 +35,14 @@ from penfold.queue.base import Bodies, Custody, Queue
 from penfold.routing.resolve import Resolver
 from penfold.service import unix, values
 from penfold.service.journal import Journal
+from penfold.service.outgoing import ways_out
 from penfold.service.report import Reporter
 from penfold.service.rewrite import Completion
 from penfold.telemetry.events import Recorder
 from penfold.transport.dispatch.assemble import Settings, assemble
 from penfold.transport.dispatch.dispatcher import Dispatcher
 from penfold.transport.mailers.base import Mailer
+from penfold.transport.mailers.hop import Account as HostAccount
 from penfold.transport.receive.session import Login, OpenSessions, Reception
 
 
@@ -162,6 +164,8 @@ def reception(
         login=login if submission else None,
         rewrite=completion if submission or house.masquerade.rules else None,
         open_sessions=open_sessions,
+        session_seconds=config.limits.session_timeout,
+        session_messages=config.limits.messages_per_session,
     )
 
 
@@ -212,7 +216,6 @@ def agent(house: House, bodies: Bodies, fs: FileSystem, uid: int) -> Agent:
     )
 
 
-def outgoing(house: House, bodies: Bodies, driver: Driver) -> list[Mailer]:
-    """Build the ways out to other hosts."""
-    del house, bodies, driver
-    return []
+def outgoing(house: House, bodies: Bodies, driver: Driver, account: HostAccount | None = None) -> list[Mailer]:
+    """Build the ways out to other hosts; ``account`` is our log-in at the smart host."""
+    return [*ways_out(house.config, bodies, driver, account=account)]

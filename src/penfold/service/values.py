@@ -60,11 +60,19 @@ def router_settings(config: Config, tables: frozenset[str]) -> RouterSettings:
         local_domains=tuple(domain for domain in config.local_domains if domain not in virtual),
         virtual_domains=virtual,
         relay_domains=frozenset(config.relay.domains),
+        literals=own_literals(config),
         separator=config.routing.separator,
         postmaster=config.postmaster,
         smart_host=config.routing.smart_host,
         tables=tables,
     )
+
+
+def own_literals(config: Config) -> frozenset[str]:
+    """Give the address literals that mean this host: those of the addresses it listens on, and of loopback."""
+    hosts = {endpoint.host for listener in config.listen for endpoint in listener.addresses if endpoint.host}
+    hosts = {"127.0.0.1", "::1"} | (hosts - {"0.0.0.0", "::"})
+    return frozenset(f"[IPv6:{host}]" if ":" in host else f"[{host}]" for host in hosts)
 
 
 def virtual_entries(config: Config) -> dict[str, tuple[str, ...]]:

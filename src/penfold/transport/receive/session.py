@@ -10,6 +10,7 @@ Trust: everything the core reports is the client's; the link's addresses, creden
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from math import inf
 from ssl import SSLContext
 from typing import Any, ClassVar, Protocol
 
@@ -27,6 +28,8 @@ from penfold.protocols.smtp import replies
 from penfold.protocols.smtp.server import Server
 from penfold.protocols.smtp.settings import ServerSettings
 
+_TOO_LONG = Reply.of(421, "4.4.2", "The session has lasted too long")
+_TOO_MANY_MESSAGES = Reply.of(421, "4.7.0", "Too many messages in one session; connect again")
 _XCLIENT_OK = Reply.of(220, "2.0.0", "Ready")
 _TOO_MANY = Reply.of(421, "4.7.0", "Too many connections from you at the same time")
 _LOCAL_ERROR = Reply.of(451, "4.3.0", "Local error in processing")
@@ -99,6 +102,8 @@ class Reception:
     login: Callable[[str, str, TlsFacts | None], Login] | None = None  # mechanism, client, TLS
     rewrite: Rewrite | None = None
     open_sessions: OpenSessions | None = None
+    session_seconds: float = 7200.0
+    session_messages: int = 1000
     user_of: Callable[[int], str] | None = None  # uid of a Unix socket's peer -> login name
 
 
@@ -111,6 +116,7 @@ class SmtpSession:
         "_client",
         "_connected",
         "_draining",
+        "_ends",
         "_login",
         "_said",
         "_transaction",
@@ -134,6 +140,7 @@ class SmtpSession:
         self._transaction: Transaction | None = None
         self._login: Login | None = None
         self._client = Peer("", 0)
+        self._ends = inf
         self._said: dict[str, str] = {}
         self._accepted = 0
         self._busy = False
@@ -147,6 +154,7 @@ class SmtpSession:
         reception = self.reception
         self.link = link
         self._client = link.peer
+        self._ends = link.now() + self.reception.session_seconds
         client = link.peer.ip
         self.core = Server(
             reception.settings,
@@ -191,6 +199,9 @@ class SmtpSession:
 
     def on_time(self, now: float) -> None:
         """A time-out."""
+        if now >= self._ends and not self._busy:
+            self._ends = inf
+            self.core.shut_down(_TOO_LONG)
         self.core.on_time(now)
         if not self._busy:
             self._pump()
@@ -224,7 +235,12 @@ class SmtpSession:
             handlers[type(event)](self, event)
         self._flush()
         if not link.closing:
-            link.deadline(None if self._busy else core.deadline())
+            link.deadline(self._due())
+
+    def _due(self) -> float | None:
+        """Tell when something must happen: the core's time-out, or the end of the longest session."""
+        own = None if self._busy else self.core.deadline()
+        return self._ends if own is None or own > self._ends else own
 
     def _flush(self) -> None:
         out = self.core.data_to_send()
@@ -280,6 +296,9 @@ class SmtpSession:
 
     def _on_mail(self, event: ev.Mail) -> None:
         reception = self.reception
+        if self.counts.messages >= reception.session_messages:
+            self._answer(_TOO_MANY_MESSAGES)
+            return
         self.facts = self._new_facts()
         self._accepted = 0
         self._transaction = reception.door.open(self.facts, reception.rewrite)
