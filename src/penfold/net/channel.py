@@ -8,7 +8,7 @@ that into back-pressure it can explain (451 4.3.2). Answers need no credit: thei
 Messages keep their order among themselves, and so do calls; of one read, messages come before calls. Descriptors
 belong to exactly one message, which arrives by ``on_passed`` between the batches before and after it.
 
-A stream socket was chosen over sequenced packets: a batch may be larger than a packet can be, and the cost is the same.
+A stream socket was chosen over sequenced packets: a batch may be larger than a packet can be.
 
 Standards: the head of every frame is described in ``net.frames``
 Trust: as ``net.frames``; messages are decoded into the types the channel was made for, anything else ends it.
