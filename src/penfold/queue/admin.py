@@ -6,7 +6,7 @@ recipients it touched.
 Trust: orders come from the control socket, whose peer has been checked; patterns are shell globs, never code.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Protocol
 
@@ -134,6 +134,9 @@ class QueueAdmin(Protocol):
 
     async def select(self, selection: Selection, limit: int = 1000) -> Sequence[Listed]:
         """List matching recipients, oldest message first, at most ``limit``."""
+
+    def each(self, selection: Selection) -> AsyncIterator[Listed]:
+        """Give all matching recipients one after the other, in no order, without holding them all in memory."""
 
     async def show(self, qid: QueueId) -> Shown | None:
         """Show one message, or None when it is gone."""

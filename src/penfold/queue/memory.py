@@ -4,7 +4,7 @@ Durability: none. A restart forgets everything.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 
 from penfold.model import Address, BodyRef, Envelope, QueueId, Recipient, Reply, Route, Transient
 from penfold.model.ids import queue_id
@@ -212,6 +212,11 @@ class MemoryAdmin:
     async def select(self, selection: Selection, limit: int = 1000) -> Sequence[Listed]:
         """List matching recipients."""
         return [listed(message.id, message.envelope, entry) for message, entry in self._matching(selection)[:limit]]
+
+    async def each(self, selection: Selection) -> AsyncIterator[Listed]:
+        """Give matching recipients one after the other."""
+        for message, entry in self._matching(selection):
+            yield listed(message.id, message.envelope, entry)
 
     async def show(self, qid: QueueId) -> Shown | None:
         """Show one message."""

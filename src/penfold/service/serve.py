@@ -14,7 +14,7 @@ from penfold.config.sections import Config
 from penfold.model import ConfigError
 from penfold.net.leash import Leash
 from penfold.net.listener import bind_tcp, bind_unix
-from penfold.service import privileges
+from penfold.service import privileges, sockets
 from penfold.service.notes import SupervisorNotes
 from penfold.service.roles import base
 from penfold.service.roles.auth import Auth
@@ -22,6 +22,7 @@ from penfold.service.roles.base import Place
 from penfold.service.roles.local import Local
 from penfold.service.roles.queue import Queue
 from penfold.service.roles.receive import Receive
+from penfold.service.roster import RosterNotes
 from penfold.service.secure import Certificates
 from penfold.service.supervisor import Plan, Seat, Supervisor, Work
 from penfold.service.tallies import Tallies
@@ -61,25 +62,34 @@ def prepare(config: Config) -> None:
             privileges.give(path, user, roles.group, mode)
         elif os.stat(path).st_uid == os.geteuid():
             os.chmod(path, mode)
+    sockets.make_directories(config)
 
 
 def works(certificates: Certificates, tallies: Tallies) -> dict[str, Work]:
     """Say what each role does."""
 
     def queue(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
-        return base.work(Queue, config.roles.user_queue, Place(seat, config, listeners), leash)
+        return base.work(
+            Queue, config.roles.user_queue, Place(seat, config, sockets.own(listeners, sockets.QUEUE_OWN)), leash
+        )
 
     def local(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
-        return base.work(Local, config.roles.user_local, Place(seat, config, listeners), leash)
+        return base.work(
+            Local, config.roles.user_local, Place(seat, config, sockets.own(listeners, frozenset())), leash
+        )
 
     def auth(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
-        return base.work(Auth, config.roles.user_auth, Place(seat, config, listeners), leash, secret=True)
+        return base.work(
+            Auth, config.roles.user_auth, Place(seat, config, sockets.own(listeners, frozenset())), leash, secret=True
+        )
 
     def receive(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
+        mine = sockets.RECEIVE_OWN | {listener.name for listener in config.listen}
+
         def make(place: Place) -> Receive:
             return Receive(place, certificates, tallies)
 
-        return base.work(make, config.roles.user_receive, Place(seat, config, listeners), leash)
+        return base.work(make, config.roles.user_receive, Place(seat, config, sockets.own(listeners, mine)), leash)
 
     return {"queue": queue, "local": local, "auth": auth, "receive": receive}
 
@@ -87,14 +97,14 @@ def works(certificates: Certificates, tallies: Tallies) -> dict[str, Work]:
 def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None]) -> int:
     """Serve until told to stop; returns the exit code."""
     prepare(config)
-    listeners = bind(config)
+    listeners = {**bind(config), **sockets.bind_local(config)}
     supervisor = Supervisor(
         config,
         works=works(Certificates(config), Tallies()),
         plan=plan,
         load=load,
         listeners=listeners,
-        notes=SupervisorNotes(config, sys.stderr),
+        notes=RosterNotes(config.data, SupervisorNotes(config, sys.stderr)),
         ready=ready,
     )
     return supervisor.run()

@@ -30,7 +30,9 @@ class Traffic(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything at one moment (``at``, POSIX seconds). ``queue`` is what ``Custody.depth`` says; sizes in octets."""
+    """Everything at one moment (``at``, POSIX seconds). ``queue`` is what ``Custody.depth`` says, ``oldest`` when its oldest message came
+    (0 for none); sizes in octets.
+    """
 
     hostname: str
     version: str
@@ -39,6 +41,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[RoleStatus, ...] = ()
     listeners: tuple[str, ...] = ()
     queue: dict[str, int] = {}
+    oldest: float = 0.0
     traffic: Traffic = Traffic()
     disk_free: int = 0
     disk_reserve: int = 0
@@ -69,6 +72,8 @@ def render(status: Status) -> str:
     lines += [f"  listening  {visible(place)}" for place in status.listeners]
     lines += [_role(role, status.at) for role in status.roles]
     lines.append("  queue      " + (", ".join(f"{n} {visible(name)}" for name, n in status.queue.items()) or "empty"))
+    if status.oldest:
+        lines.append(f"  oldest     {_span(status.at - status.oldest)}")
     t = status.traffic
     lines.append(f"  sessions   {t.sessions} ({t.sessions_open} open)")
     lines.append(f"  messages   {t.accepted} accepted, {t.refused} refused")

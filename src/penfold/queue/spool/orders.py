@@ -37,6 +37,13 @@ class SpoolAdmin:
         found.sort(key=lambda pair: (pair[0], pair[1].number))
         return [line for _, line in found[:limit]]
 
+    async def each(self, selection: Selection) -> AsyncIterator[Listed]:
+        """Give matching recipients one after the other."""
+        async for message, entries in self._messages(selection):
+            for entry in entries:
+                if selection.takes(entry):
+                    yield listed(message.id, message.envelope, entry)
+
     async def show(self, qid: QueueId) -> Shown | None:
         """Show one message."""
         async for message, entries in self._messages(Selection(ids=(qid,))):

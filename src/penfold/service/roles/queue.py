@@ -22,6 +22,7 @@ from penfold.service.compose import House
 from penfold.service.journal import Journal
 from penfold.service.lines.delivery import LocalMailer
 from penfold.service.lines.intake import IntakeLine
+from penfold.service.operators import Operators
 from penfold.service.roles.base import Place, event_log, every, world
 from penfold.telemetry.eventlog import sweep
 from penfold.transport.mailers.base import Mailer
@@ -64,6 +65,8 @@ class Queue:
         self._dispatcher = compose.dispatcher(
             house, self._spool.custody, self._spool.bodies, self._mailers(house), door, surroundings
         )
+        self._operators = Operators(self._place, self._driver, self._spool, house, self._log)
+        self._operators.start()
         self._running = self._driver.loop.create_task(self._dispatcher.run())
         self._driver.spawn(every(ROOM_SECONDS, self._say_room))
         self._driver.spawn(every(FLUSH_SECONDS, self._log.flush))
@@ -105,6 +108,7 @@ class Queue:
 
     async def drain(self, seconds: float) -> None:
         """Stop scheduling, let deliveries under way finish, close the spool."""
+        self._operators.stop()
         for line in self._lines:
             line.close()
         self._dispatcher.stop(seconds)
