@@ -4,6 +4,7 @@ The model allows more than ext4, xfs and btrfs with default options would:
 
 - Since a file's last sync each write is kept, dropped, or torn into 512-octet sectors of which any are kept, in any
   order; lengths may be kept without the octets, which then are zeros or garbage; a truncation is kept or dropped.
+- A sync that fails loses what it should have written, although reading goes on to show it.
 - Since a directory's last sync any of its changes of names are kept, as long as the changes of one name happen in
   order. A rename is kept or dropped whole. A file's sync says nothing about its name.
 
@@ -14,7 +15,7 @@ as many sampled ones as asked for, from a seeded source, so that a failure can b
 from collections.abc import Callable, Iterator
 from random import Random
 
-from penfold.fs.recording import Ack, Image, Names, Operation, Sync, SyncAll, SyncNames, Truncate, Write
+from penfold.fs.recording import Ack, Image, Lost, Made, Names, Operation, Sync, SyncAll, SyncNames, Truncate, Write
 
 SECTOR = 512
 
@@ -40,12 +41,16 @@ class Disk:
                 self._moves.append(operation)
             case Sync():
                 self._sync_file(operation.file)
+            case Lost():
+                self._pending.pop(operation.file, None)
             case SyncNames():
                 self._sync_names(operation.directory)
             case SyncAll():
                 for inode in list(self._pending):
                     self._sync_file(inode)
                 self._moves = self._apply(self._directories, self._moves, _every)
+            case Made():
+                self._directories[operation.directory] = {}
             case Ack():
                 pass
 
@@ -54,7 +59,6 @@ class Disk:
         self._files[inode] = kept(self._files.get(inode, b""), pending)
 
     def _sync_names(self, directory: int) -> None:
-        self._directories.setdefault(directory, {})
         self._moves = self._apply(
             self._directories, self._moves, lambda move: any(place == directory for place, _, _ in move.changes)
         )

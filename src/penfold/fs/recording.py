@@ -37,10 +37,22 @@ class Sync(NamedTuple):
     file: int
 
 
+class Lost(NamedTuple):
+    """A sync failed: the kernel marked the pages clean, and the disk never gets them."""
+
+    file: int
+
+
 class Names(NamedTuple):
     """Names changed, all or none: (directory, name, inode or None when it goes)."""
 
     changes: tuple[tuple[int, str, int | None], ...]
+
+
+class Made(NamedTuple):
+    """A directory came to be; it is empty until names in it are durable."""
+
+    directory: int
 
 
 class SyncNames(NamedTuple):
@@ -59,7 +71,7 @@ class Ack(NamedTuple):
     what: object
 
 
-Operation = Write | Truncate | Sync | Names | SyncNames | SyncAll | Ack
+Operation = Write | Truncate | Sync | Lost | Names | Made | SyncNames | SyncAll | Ack
 
 
 class Image(NamedTuple):
@@ -127,7 +139,7 @@ class RecordingFile:
     def datasync(self) -> None:
         """Log that content and length are durable."""
         self._check()
-        self._disk.break_if_told("datasync")
+        self._disk.break_if_told("datasync", lambda: self._disk.log.append(Lost(self._inode)))
         self._disk.log.append(Sync(self._inode))
 
     def close(self) -> None:
@@ -300,7 +312,7 @@ class RecordingFileSystem:
         """Make a directory."""
         directory, name, inode = self._new("mkdir", path)
         self._directories[inode] = {}
-        self.log.append(SyncNames(inode))  # it is empty, whatever happens, until names in it are synced
+        self.log.append(Made(inode))
         self._change((directory, name, inode))
 
     def rmdir(self, path: str) -> None:

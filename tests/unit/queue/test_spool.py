@@ -47,8 +47,7 @@ def kill(spool: Spool) -> None:
     custodian._closing = True
     for timer in custodian._timers.values():
         timer.cancel()
-    custodian.index._db.close(force=True)
-    del custodian.index._db
+    custodian.index.drop()
 
 
 def test_accepted_mail_survives_a_clean_restart_and_a_kill(tmp_path):

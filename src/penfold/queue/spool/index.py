@@ -11,6 +11,7 @@ believed: the kernel may have dropped pages of the log that it will not report a
 import errno
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple, cast
 
 import apsw
@@ -157,14 +158,20 @@ class Index:
         self._suspect = False
         try:
             self._db = apsw.Connection(path, vfs=vfs)
+        except apsw.Error as error:
+            raise os_error(error) from error
+        try:
             self._configure()
             self._migrate()
         except (apsw.CorruptError, apsw.NotADBError):
+            self.drop()
             raise
         except (apsw.BusyError, apsw.LockedError):
+            self.drop()
             hint = "stop the other Penfold, or give this one its own spool"
             raise ConfigError("this spool is in use by another process", file=path, hint=hint) from None
         except apsw.Error as error:
+            self.drop()
             raise os_error(error) from error
 
     def _configure(self) -> None:
@@ -184,6 +191,12 @@ class Index:
     def close(self) -> None:
         """Close; SQLite checkpoints and removes its log."""
         self._db.close()
+
+    def drop(self) -> None:
+        """Let go of the files without a word: left to itself SQLite would unlink its log at some later moment."""
+        with suppress(apsw.Error):
+            self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            self._db.close(force=True)
 
     # Commits
 

@@ -172,24 +172,32 @@ def open_custodian(
     prepare(fs, root)
     recovery = Recovery(fs, root, report=report)
     index = recovery.open_index(vfs)
-    fs.sync_directory(root)  # CRASH: SQLite syncs the name of its log, not that of the database
-    shelf = Shelf(fs, root, index, clock=clock, random=random, limit=limit)
-    recovery.shelve(shelf, index)
-    if recovery.rebuilt:
-        index.skip(max(shelf.segments, default=0) + _BEYOND)
-    custodian = Custodian(shelf, index, thread, clock=clock, window=window, trouble=report)
-    _restore(custodian, index)
-    used = index.body_files()
+    try:
+        fs.sync_directory(root)  # CRASH: SQLite syncs the name of its log, not that of the database
+        shelf = Shelf(fs, root, index, clock=clock, random=random, limit=limit)
+        recovery.shelve(shelf, index)
+        if recovery.rebuilt:
+            index.skip(max(shelf.segments, default=0) + _BEYOND)
+        custodian = Custodian(shelf, index, thread, clock=clock, window=window, trouble=report)
+        _restore(custodian, index)
+        _take_all(recovery, custodian)
+    except BaseException:
+        index.drop()
+        raise
+    return custodian
+
+
+def _take_all(recovery: Recovery, custodian: Custodian) -> None:
+    used = custodian.index.body_files()
     for accepted in _fresh(recovery, custodian):
         if recovery.whole(accepted):
             used.add(accepted.body.file)
             custodian.take(Message.fresh(accepted))
         else:
-            shelf.segments[accepted.segment].account(accepted.lsn)
+            custodian.shelf.segments[accepted.segment].account(accepted.lsn)
         custodian.commit_now(_STEP)
-    recovery.sweep(shelf, used)
+    recovery.sweep(custodian.shelf, used)
     custodian.commit_now(0)
-    return custodian
 
 
 def _restore(custodian: Custodian, index: Index) -> None:
