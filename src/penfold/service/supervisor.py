@@ -19,17 +19,20 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
+
+import msgspec
 
 from penfold.config.sections import Config
 from penfold.net.leash import Drain, Failed, Join, Leash, Ready
 
 # Which roles talk to each other. The first of a pair calls, the second answers.
-LINES = (("receive", "queue"), ("receive", "auth"), ("queue", "local"), ("queue", "exec"), ("local", "exec"))
+LINES = (("receive", "queue"), ("receive", "auth"), ("queue", "local"), ("queue", "exec"))
 SINGLE = ("auth", "exec", "local", "queue")  # in the order they start
 DRAIN_SECONDS = 30.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 _FIRST_PAUSE, _LONGEST_PAUSE, _STABLE = 0.2, 30.0, 10.0
 
 
@@ -75,6 +78,16 @@ class Child:
     problem: str = ""
 
 
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """A child that outlives an upgrade of the supervisor: its seat, process id, and the descriptor of its leash."""
+
+    role: str
+    number: int
+    generation: int
+    pid: int
+    leash: int
+
+
 @dataclass(slots=True)
 class Plan:
     """What is to run: how many of each role."""
@@ -89,7 +102,7 @@ class Plan:
 
 
 class Supervisor:
-    """Runs until SIGTERM or SIGINT; SIGHUP reloads."""
+    """Runs until SIGTERM or SIGINT; SIGHUP reloads; SIGUSR2 replaces the program by a new version of itself."""
 
     def __init__(
         self,
@@ -101,7 +114,12 @@ class Supervisor:
         listeners: Mapping[str, list[socket.socket]],
         notes: Notes,
         ready: Callable[[], None],
+        upgrade: Callable[[Sequence[Kept]], None] | None = None,
+        kept: Sequence[Kept] = (),
     ) -> None:
+        """``upgrade`` executes the new version and hands it the children, which it gets back as ``kept``."""
+        self._upgrade_to = upgrade
+        self._kept = kept
         self._config = config
         self._works = works
         self._plan_of = plan
@@ -127,13 +145,13 @@ class Supervisor:
         for end in (wake, woken):
             end.setblocking(False)
         signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for number in _SIGNALS:
             signal.signal(number, lambda number, _: self._signals.append(number))
         self._selector.register(wake, selectors.EVENT_READ, None)
         gc.collect()
         gc.freeze()
-        for seat in self._plan.seats(self._generation):
-            self._start(seat)
+        old = [self._adopt(kept) for kept in self._kept]
+        self._succeed(old)
         while self._children or not self._stopping:
             self._turn(wake)
         signal.set_wakeup_fd(-1)
@@ -156,6 +174,8 @@ class Supervisor:
             self._reap()
         elif number == signal.SIGHUP:
             self._reload()
+        elif number == signal.SIGUSR2:
+            self._upgrade()
         else:
             self._stop()
 
@@ -179,11 +199,11 @@ class Supervisor:
         code = 70
         try:
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             # A Ctrl-C at a terminal, or a service manager's SIGTERM, reaches the whole group: the supervisor decides
             # what it means, and says so by the leash.
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
                 signal.signal(number, signal.SIG_IGN)
             self._selector.close()
             ours.close()
@@ -255,7 +275,7 @@ class Supervisor:
             self._stop_next()
         elif not child.draining:
             self._again(child)
-        elif child.seat.role in SINGLE:
+        elif child.seat.role in SINGLE and child.seat.number < self._plan.counts.get(child.seat.role, 0):
             self._start(Seat(child.seat.role, child.seat.number, self._generation))
 
     def _again(self, child: Child) -> None:
@@ -286,13 +306,38 @@ class Supervisor:
         self._plan = self._plan_of(config)
         self._generation += 1
         self._notes.reloaded(ok=True, detail=f"generation {self._generation}")
-        # Roles that exist once end and are replaced as they end; receivers get successors at once.
-        old = list(self._children.values())
+        self._succeed(list(self._children.values()))
+
+    def _succeed(self, old: Sequence[Child]) -> None:
+        """Start this generation. A role that exists once waits for its predecessor to end; receivers do not."""
+        taken = {(child.seat.role, child.seat.number) for child in old if child.seat.role in SINGLE}
         for seat in self._plan.seats(self._generation):
-            if seat.role == "receive":
+            if (seat.role, seat.number) not in taken:
                 self._start(seat)
         for child in old:
             self._drain(child)
+
+    def _adopt(self, kept: Kept) -> Child:
+        """Take a child over from the program that was here before."""
+        leash = Leash.adopt(kept.leash)
+        child = Child(Seat(kept.role, kept.number, kept.generation), kept.pid, leash, time.monotonic(), ready=True)
+        self._children[kept.pid] = child
+        self._selector.register(leash, selectors.EVENT_READ, child)
+        self._generation = max(self._generation, kept.generation + 1)
+        return child
+
+    def _upgrade(self) -> None:
+        """Become the new version; children and listeners stay. If it can't be executed, nothing has changed."""
+        if self._upgrade_to is None or self._stopping:
+            return
+        kept = [
+            Kept(child.seat.role, child.seat.number, child.seat.generation, child.pid, child.leash.inherit())
+            for child in self._children.values()
+        ]
+        try:
+            self._upgrade_to(kept)
+        except OSError as error:
+            self._notes.reloaded(ok=False, detail=f"the new version cannot be executed: {error}")
 
     def _drain(self, child: Child) -> None:
         child.draining = True
