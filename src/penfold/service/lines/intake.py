@@ -102,6 +102,7 @@ class QueueLine:
         self._stock: Stock | None = None
         self._writer: IntakeWriter | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._stocked = asyncio.Event()
 
     # -- the seam
 
@@ -122,6 +123,15 @@ class QueueLine:
     def record(self, lines: bytes) -> bool:
         """Send lines for the event log; False when they cannot go now."""
         return self._channel is not None and bool(lines) and self._channel.try_send(Lines(lines))
+
+    async def stocked(self, seconds: float) -> bool:
+        """Wait until a queue has granted a segment, so that mail can be taken in; False when none has in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stocked.wait()
+        except TimeoutError:
+            return False
+        return True
 
     # -- the line
 
@@ -185,6 +195,7 @@ class QueueLine:
         elif isinstance(message, SegmentGranted):
             grant = SegmentGrant(message.number, message.name, message.log_id, file, message.limit)
             self._stock.add_segment(grant)
+            self._stocked.set()
         elif isinstance(message, BodyGranted):
             self._stock.add_body(BodyGrant(message.name, file))
 
@@ -194,6 +205,7 @@ class QueueLine:
 
     def _leave(self) -> None:
         writer, self._writer, self._stock, self._channel = self._writer, None, None, None
+        self._stocked.clear()
         if writer is not None:
             task = self._loop.create_task(writer.close())
             self._closing.add(task)

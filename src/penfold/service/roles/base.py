@@ -28,7 +28,7 @@ class Role(Protocol):
     """One process's work."""
 
     async def start(self) -> None:
-        """Begin; raises for what makes beginning impossible."""
+        """Begin; raises for what makes beginning impossible. Once it awaits, it may be joined to others."""
 
     def join(self, role: str, place: int, sock: socket) -> None:
         """Take a line to another process; it replaces an earlier one of the same role and place."""
@@ -66,8 +66,8 @@ def work(make: Callable[[Place], Role], user: str, place: Place, leash: Leash, *
 async def _live(make: Callable[[Place], Role], place: Place, leash: Leash) -> int:
     role = make(place)
     ended: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-    await role.start()
     asyncio.get_running_loop().add_reader(leash.fileno(), _hear, leash, role, ended)
+    await role.start()
     leash.send(Ready())
     seconds = await ended
     try:

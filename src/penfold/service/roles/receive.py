@@ -26,6 +26,7 @@ from penfold.transport.receive.login import SaslLogin
 from penfold.transport.receive.session import Reception, SmtpSession, session_name
 
 FLUSH_SECONDS = 0.2
+STOCK_SECONDS = 5.0  # for the queue's first grants; then clients are let in and hear 451
 
 
 class Receive:
@@ -67,6 +68,9 @@ class Receive:
             )
             self._accept(listener, reception)
         self._driver.spawn(every(FLUSH_SECONDS, self._send_events))
+        await self._queue.stocked(STOCK_SECONDS)
+        for acceptor in self._acceptors:
+            acceptor.start()
 
     def _login(self, mechanism: str, client: str, tls: TlsFacts | None) -> SaslLogin:
         del tls
@@ -89,7 +93,6 @@ class Receive:
             preface=proxy.read if listener.proxy_protocol else None,
             preface_from=proxy.trusted(listener),
         )
-        acceptor.start()
         self._acceptors.append(acceptor)
 
     def join(self, role: str, place: int, sock: socket) -> None:

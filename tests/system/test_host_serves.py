@@ -1,0 +1,28 @@
+"""The host as a whole: it starts, takes mail in, delivers it, and stops leaving nothing behind."""
+
+import time
+
+import pytest
+
+from tests.system.host import DOMAIN, Host, text_message
+
+pytestmark = pytest.mark.xdist_group("host")
+
+
+def test_a_message_for_an_account_ends_in_its_maildir():
+    with Host() as host:
+        with host.smtp() as client:
+            client.sendmail("eve@other.test", [f"alice@{DOMAIN}"], text_message("thin end"))
+        [message] = host.wait_for("alice")
+        assert b"Subject: thin end\n" in message
+        assert message.startswith(b"Return-Path: <eve@other.test>\n")
+
+
+def test_mail_taken_in_before_a_stop_is_delivered_after_the_next_start():
+    with Host() as host:
+        with host.smtp() as client:
+            for number in range(20):
+                client.sendmail("eve@other.test", [f"alice@{DOMAIN}", f"bob@{DOMAIN}"], text_message(f"n{number}"))
+        host.restart()
+        assert len(host.wait_for("alice", 20)) == 20
+        assert len(host.wait_for("bob", 20)) == 20
