@@ -119,7 +119,7 @@ class Agent:
     def _follow(self, account: Account, target: Target) -> Expanded | None:
         if self._forward is None or not account.forward:
             return None
-        return self._forward.follow(account, target.recipient)
+        return self._forward.follow(account, target.recipient, target.route.host)
 
 
 def _header(body: Body) -> bytes:

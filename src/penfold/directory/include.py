@@ -73,8 +73,10 @@ def _silence(_path: str, _reason: str) -> None:
     """Nobody wants to hear."""
 
 
-def read_safely(path: str, limit: int) -> tuple[bytes, int]:
+def read_safely(path: str, limit: int, *, one_link: bool = False) -> tuple[bytes, int]:
     """Read a file of at most ``limit`` octets that only its owner can change; gives the octets and the owner's uid.
+
+    With ``one_link`` a file that has a second name is refused.
 
     Raises OSError and UnsafeFileError.
     """
@@ -84,6 +86,8 @@ def read_safely(path: str, limit: int) -> tuple[bytes, int]:
     try:
         facts = os.fstat(descriptor)
         _check_file(facts, limit)
+        if one_link and facts.st_nlink != 1:
+            raise UnsafeFileError("it has more than one link")
         _check_directories(os.path.dirname(os.path.realpath(path)), facts.st_uid)
         return _read_all(descriptor, limit), facts.st_uid
     finally:

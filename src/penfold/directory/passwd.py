@@ -26,7 +26,8 @@ class PasswdDirectory:
 
     ``format`` and ``path`` say where their mail lies (``{home}`` and ``{login}`` are replaced); ``extra`` names users
     outside the range that have a mailbox all the same; ``postmaster`` is the login name behind the key ``""``, by
-    default the user with the lowest uid of the range. ``find`` and ``first`` are the system's look-ups.
+    default the user with the lowest uid of the range; ``quota`` the octets of each mailbox, 0 for no limit. ``find`` and
+    ``first`` are the system's look-ups.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class PasswdDirectory:
         path: str = "/var/mail/{login}",
         extra: frozenset[str] = frozenset(),
         postmaster: str = "",
+        quota: int = 0,
         keep: float = 10.0,
         find: Callable[[str], User | None] = user_by_login,
         first: Callable[[int, int], User | None] = first_user,
@@ -48,6 +50,7 @@ class PasswdDirectory:
         self.path = path
         self.extra = extra
         self.postmaster = postmaster
+        self.quota = quota
         self._keep = keep
         self._find = find
         self._first = first
@@ -84,7 +87,7 @@ class PasswdDirectory:
         path = self.path.replace("{home}", user.home).replace("{login}", user.login)
         return Account(
             id=user.login, kind="unix", format=self.format, path=path, uid=user.uid, gid=user.gid, home=user.home,
-            name=user.name, forward=True,
+            name=user.name, forward=True, quota=self.quota,
         )  # fmt: skip
 
     def _postmaster(self) -> Account | None:

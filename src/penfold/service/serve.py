@@ -17,6 +17,7 @@ from penfold.net.listener import bind_tcp, bind_unix
 from penfold.service import privileges, sockets
 from penfold.service.notes import SupervisorNotes
 from penfold.service.roles import base
+from penfold.service.roles import execute as exec_role
 from penfold.service.roles.auth import Auth
 from penfold.service.roles.base import Place
 from penfold.service.roles.local import Local
@@ -32,7 +33,8 @@ Listeners = Mapping[str, list[socket]]
 
 def plan(config: Config) -> Plan:
     """Say how many processes of each role there are to be."""
-    return Plan({"auth": 1, "local": config.roles.local, "queue": 1, "receive": config.roles.receive})
+    with_rights = {"exec": 1} if os.geteuid() == 0 else {}
+    return Plan({"auth": 1, **with_rights, "local": config.roles.local, "queue": 1, "receive": config.roles.receive})
 
 
 def bind(config: Config) -> dict[str, list[socket]]:
@@ -68,9 +70,17 @@ def prepare(config: Config) -> None:
 def works(certificates: Certificates, tallies: Tallies) -> dict[str, Work]:
     """Say what each role does."""
 
+    def execute(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
+        return exec_role.work(Place(seat, config, sockets.own(listeners, frozenset())), leash)
+
     def queue(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
+        agents = os.geteuid() == 0
+
+        def make(place: Place) -> Queue:
+            return Queue(place, agents=agents)
+
         return base.work(
-            Queue, config.roles.user_queue, Place(seat, config, sockets.own(listeners, sockets.QUEUE_OWN)), leash
+            make, config.roles.user_queue, Place(seat, config, sockets.own(listeners, sockets.QUEUE_OWN)), leash
         )
 
     def local(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
@@ -91,7 +101,7 @@ def works(certificates: Certificates, tallies: Tallies) -> dict[str, Work]:
 
         return base.work(make, config.roles.user_receive, Place(seat, config, sockets.own(listeners, mine)), leash)
 
-    return {"queue": queue, "local": local, "auth": auth, "receive": receive}
+    return {"exec": execute, "queue": queue, "local": local, "auth": auth, "receive": receive}
 
 
 def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None]) -> int:

@@ -49,6 +49,59 @@ FromQueue: TypeAlias = Opened | Deliver
 FromLocal: TypeAlias = Settled
 
 
+class JobLine:
+    """The queue's end of a line to one delivering process. ``root`` is the spool."""
+
+    def __init__(self, sock: socket, fs: FileSystem, root: str, lost: Callable[["JobLine"], None]) -> None:
+        self._fs = fs
+        self._root = root
+        self._passed: OrderedDict[str, None] = OrderedDict()
+        self._channel: Channel[FromLocal, FromQueue] = Channel(
+            sock,
+            FromLocal,
+            records=RECORDS,
+            limit=LIMIT,
+            on_batch=lambda _: None,
+            on_closed=lambda _: lost(self),
+        )
+
+    @property
+    def open(self) -> bool:
+        """Whether the other process is there, as far as is known."""
+        return self._channel.open
+
+    async def call(self, jobs: Sequence[Job]) -> Sequence[Settlement]:
+        """Have a batch delivered. What is not settled (the other process died) is to be tried again."""
+        try:
+            there = {name for name in {job.body.file for job in jobs} if self._pass(name)}
+            readable = [job for job in jobs if job.body.file in there]
+            answer = await self._channel.call(Deliver(tuple(readable)))
+        except ChannelClosed:
+            return ()
+        return answer.settlements
+
+    def _pass(self, name: str) -> bool:
+        """Make sure that the other end has the file; False when it is gone (its message is settled already)."""
+        if name in self._passed:
+            self._passed.move_to_end(name)
+            return True
+        try:
+            file = self._fs.open(f"{self._root}/{name}")
+        except FileNotFoundError:
+            return False
+        self._channel.force(Opened(name), [file.fileno()])
+        file.close()
+        if name.endswith(".seg"):
+            self._passed[name] = None
+        if len(self._passed) > _OPEN:
+            self._passed.popitem(last=False)
+        return True
+
+    def close(self) -> None:
+        """End the line."""
+        self._channel.close()
+
+
 class LocalMailer:
     """The queue's end: a Mailer whose work is done by another process. ``open_file`` opens a file of the spool."""
 
@@ -56,8 +109,7 @@ class LocalMailer:
         self.name = name
         self._fs = fs
         self._root = root
-        self._channels: dict[int, Channel[FromLocal, FromQueue]] = {}
-        self._passed: dict[int, OrderedDict[str, None]] = {}
+        self._lines: dict[int, JobLine] = {}
 
     def lane(self, route: Route) -> str:
         """Name the lane: all local mail is one."""
@@ -66,74 +118,33 @@ class LocalMailer:
 
     def join(self, place: int, sock: socket) -> None:
         """Hand jobs to this process from now on."""
-        old = self._channels.pop(place, None)
+        old = self._lines.pop(place, None)
         if old is not None:
             old.close()
-        channel: Channel[FromLocal, FromQueue] = Channel(
-            sock,
-            FromLocal,
-            records=RECORDS,
-            limit=LIMIT,
-            on_batch=lambda _: None,
-            on_closed=lambda _: self._lost(place, channel),
-        )
-        self._channels[place] = channel
-        self._passed[place] = OrderedDict()
+        self._lines[place] = JobLine(sock, self._fs, self._root, lambda line: self._lost(place, line))
 
     async def deliver(self, jobs: Sequence[Job]) -> AsyncIterator[Settlement]:
         """Deliver a batch; jobs are dealt to the processes by account, so that a mailbox has one writer."""
-        places = sorted(self._channels)
+        places = sorted(self._lines)
         if not places:
-            for settlement in _all(jobs, Deferred(_GONE)):
+            for settlement in all_settled(jobs, Deferred(_GONE)):
                 yield settlement
             return
         dealt = _deal(jobs, places)
-        calls = [self._call(place, batch) for place, batch in dealt.items()]
+        calls = [self._lines[place].call(batch) for place, batch in dealt.items()]
         for done in asyncio.as_completed(calls):
             for settlement in await done:
                 yield settlement
 
-    async def _call(self, place: int, jobs: Sequence[Job]) -> Sequence[Settlement]:
-        channel = self._channels.get(place)
-        if channel is None:
-            return ()
-        try:
-            names = {job.body.file for job in jobs}
-            there = {name for name in names if self._pass(place, channel, name)}
-            readable = [job for job in jobs if job.body.file in there]
-            answer = await channel.call(Deliver(tuple(readable)))
-        except ChannelClosed:
-            return ()  # what is not settled is tried again
-        return answer.settlements
-
-    def _pass(self, place: int, channel: Channel[FromLocal, FromQueue], name: str) -> bool:
-        """Make sure that the other end has the file; False when it is gone (its message is settled already)."""
-        passed = self._passed[place]
-        if name in passed:
-            passed.move_to_end(name)
-            return True
-        segment = name.endswith(".seg")
-        try:
-            file = self._fs.open(f"{self._root}/{name}")
-        except FileNotFoundError:
-            return False
-        channel.force(Opened(name), [file.fileno()])
-        file.close()
-        if segment:
-            passed[name] = None
-        if len(passed) > _OPEN:
-            passed.popitem(last=False)
-        return True
-
-    def _lost(self, place: int, channel: Channel[FromLocal, FromQueue]) -> None:
-        if self._channels.get(place) is channel:
-            del self._channels[place]
+    def _lost(self, place: int, line: JobLine) -> None:
+        if self._lines.get(place) is line:
+            del self._lines[place]
 
     def close(self) -> None:
         """End the lines."""
-        for channel in list(self._channels.values()):
-            channel.close()
-        self._channels.clear()
+        for line in list(self._lines.values()):
+            line.close()
+        self._lines.clear()
 
 
 def _deal(jobs: Sequence[Job], places: Sequence[int]) -> dict[int, list[Job]]:
@@ -159,7 +170,8 @@ def _hash(account: str) -> int:
     return value
 
 
-def _all(jobs: Sequence[Job], outcome: Outcome) -> list[Settlement]:
+def all_settled(jobs: Sequence[Job], outcome: Outcome) -> list[Settlement]:
+    """Give all targets the same outcome."""
     return [Settlement(job.id, target.number, outcome) for job in jobs for target in job.targets]
 
 
@@ -212,7 +224,10 @@ class DeliveryLine:
         bodies: PassedBodies,
         deliver: Callable[[Sequence[Job]], list[Settlement]],
         executor: Executor,
+        *,
+        on_closed: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_closed`` hears that the queue is gone, or wants no more."""
         self._bodies = bodies
         self._deliver = deliver
         self._executor = executor
@@ -225,6 +240,7 @@ class DeliveryLine:
             on_batch=lambda _: None,
             on_calls=self._called,
             on_passed=self._passed,
+            on_closed=lambda _: on_closed(),
         )
 
     def _passed(self, message: FromQueue, descriptors: list[int]) -> None:

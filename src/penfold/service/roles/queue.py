@@ -12,15 +12,18 @@ import time
 from collections.abc import Callable, Sequence
 from socket import socket
 
+from penfold.config.sections import Config
 from penfold.fs.posix import PosixFileSystem
 from penfold.net.driver import Driver
+from penfold.queue.spool.bodies import SpoolBodies
 from penfold.queue.spool.rescue import rescue
 from penfold.queue.spool.shelf import Room
 from penfold.queue.spool.spool import Spool, open_spool
-from penfold.service import compose
+from penfold.service import compose, unix
 from penfold.service.compose import House
 from penfold.service.journal import Journal
 from penfold.service.lines.delivery import LocalMailer
+from penfold.service.lines.execute import AgentDesk, AgentMailer
 from penfold.service.lines.intake import IntakeLine
 from penfold.service.operators import Operators
 from penfold.service.roles.base import Place, event_log, every, world
@@ -38,8 +41,11 @@ OWN_WORKER = "Z"  # heads the ids of mail we make ourselves
 class Queue:
     """The role."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, agents: bool = False) -> None:
+        """``agents`` tells that role exec is there, because we were started by root."""
         self._place = place
+        self._agents = agents
+        self._desk: AgentDesk | None = None
         self._lines: list[IntakeLine] = []
 
     async def start(self) -> None:
@@ -73,7 +79,16 @@ class Queue:
         self._driver.spawn(every(SWEEP_SECONDS, self._sweep))
 
     def _mailers(self, house: House) -> list[Mailer]:
-        return [self._local, ErrorMailer(), DiscardMailer(), *compose.outgoing(house, self._spool.bodies, self._driver)]
+        outgoing = compose.outgoing(house, self._spool.bodies, self._driver)
+        return [self._local, ErrorMailer(), DiscardMailer(), *self._with_rights(house.config), *outgoing]
+
+    def _with_rights(self, config: Config) -> list[Mailer]:
+        """Build what works with the rights of Unix users: agents where there are any, else we ourselves."""
+        fs = PosixFileSystem()
+        if not self._agents:
+            return unix.oneself(config, self._spool.bodies, SpoolBodies(fs, config.spool), fs)
+        self._desk = AgentDesk(fs, config.spool, patience=unix.patience(config))
+        return [AgentMailer(name, self._desk, config.delivery.program_user) for name in unix.names(config)]
 
     @property
     def spool(self) -> Spool:
@@ -83,6 +98,8 @@ class Queue:
     def join(self, role: str, place: int, sock: socket) -> None:
         """Take a line to a receiving or a delivering process."""
         joins: dict[str, Callable[[int, socket], None]] = {"receive": self._join_receive, "local": self._local.join}
+        if self._desk is not None:
+            joins["exec"] = self._desk.join
         joins[role](place, sock)
 
     def _join_receive(self, place: int, sock: socket) -> None:
@@ -114,6 +131,8 @@ class Queue:
         self._dispatcher.stop(seconds)
         await self._running
         self._local.close()
+        if self._desk is not None:
+            self._desk.close()
         await self._spool.close()
         self._log.close()
 
