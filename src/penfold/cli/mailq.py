@@ -14,6 +14,7 @@ from penfold.cli.ask import AskError, ask
 from penfold.cli.place import data_directory
 
 HEAD = "-Queue ID-----  --Size-- ----Arrival Time---- -Sender/Recipient-------"
+EX_NOUSER = 67
 _MARKS = {"active": "*", "held": "!"}
 
 
@@ -79,6 +80,28 @@ def order(request: dict[str, object], config: str = "") -> int:
                 print(f"{safe(line['file'])}: {facts}")
     except AskError as error:
         return complain(error)
+    return 0
+
+
+def verify(addresses: list[str], config: str = "") -> int:
+    """Tell where mail for each address would go (``-bv``); the exit code."""
+    code = 0
+    for address in addresses:
+        try:
+            for line in ask(data_directory(config), {"do": "would", "recipient": address}):
+                code = max(code, _stop(address, line))
+        except AskError as error:
+            return complain(error)
+    return code
+
+
+def _stop(asked: str, line: dict[str, Any]) -> int:
+    if line.get("route"):
+        mailer, host, user = line["route"]
+        print(f"{safe(asked)}: deliverable: mailer {safe(mailer)}, host {safe(host) or '-'}, user {safe(user)}")
+    elif line.get("reply"):
+        print(f"{safe(asked)}: {safe(reply_text(line['reply']))}")
+        return EX_NOUSER
     return 0
 
 

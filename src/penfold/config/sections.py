@@ -388,6 +388,14 @@ class Delivery(Section, frozen=True, kw_only=True):
             example='"nobody"',
         ),
     ] = "nobody"
+    trusted_users: Annotated[
+        tuple[str, ...],
+        Several(
+            "Unix users who may name any sender with `sendmail -f`, as root and the data directory's owner may. Mail "
+            "of others gets an X-Authentication-Warning field.",
+            of=Text("", pattern=_USER),
+        ),
+    ] = ()
     program_timeout: Annotated[float, Duration("How long a program may take.", 1, 1 * DAY)] = 5 * MINUTE
     program_output: Annotated[
         int, Size("How much of a program's output is kept for the log and the bounce.", most=1 * MIB)

@@ -148,6 +148,39 @@ class Journal:
             )
         )
 
+    # -- the sendmail command
+
+    def local_opened(self, session: str, user: str) -> None:
+        """Record a local program."""
+        del user
+        now = self._clock()
+        self._began[session] = now
+        self._recorder.record(log.SessionOpened(at=now, session=session, role="local", client=""))
+
+    def local_closed(self, session: str, user: str, reply: Reply | None, octets: int) -> None:
+        """Record what became of its message."""
+        now = self._clock()
+        good = reply is not None and reply.positive
+        self._recorder.record(
+            log.SessionClosed(
+                at=now,
+                session=session,
+                reason="quit" if reply is not None else "lost",
+                user=user,
+                messages=int(good),
+                refused=int(reply is not None and not good),
+                octets=octets,
+                seconds=now - self._began.pop(session, now),
+            )
+        )
+        if reply is not None and not good:
+            self._recorder.record(log.MessageRefused(at=now, session=session, reply=str(reply), size=octets))
+
+    def local_fault(self, session: str, error: BaseException) -> None:
+        """Record a bug of ours."""
+        detail = f"{type(error).__name__}: {error}"
+        self._recorder.record(log.Trouble(at=self._clock(), session=session, where="local submission", detail=detail))
+
 
 def _verdict(reply: Reply) -> str:
     return "refuse" if reply.permanent else "defer"

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from socket import socket
 
 from penfold.config.sections import Listener
+from penfold.intake.transaction import Door
 from penfold.net.driver import Driver
 from penfold.net.link import Session
 from penfold.net.listener import Listener as Acceptor
 from penfold.net.tls import TlsFacts
-from penfold.service import compose, proxy
-from penfold.service.compose import House
+from penfold.service import compose, locally, proxy, sockets
+from penfold.service.compose import House, World
 from penfold.service.journal import Journal
 from penfold.service.lines.intake import QueueLine
 from penfold.service.lines.login import LoginClient
@@ -22,6 +23,7 @@ from penfold.service.roles.base import Place, every, world
 from penfold.service.secure import Certificates
 from penfold.service.tallies import ColumnMeter, ColumnSessions, Tallies
 from penfold.telemetry.eventlog import Batch
+from penfold.transport.receive.local import PickupSession
 from penfold.transport.receive.login import SaslLogin
 from penfold.transport.receive.session import Reception, SmtpSession, session_name
 
@@ -67,6 +69,7 @@ class Receive:
                 open_sessions=sessions,
             )
             self._accept(listener, reception)
+        self._accept_locals(house, door, surroundings, journal)
         self._driver.spawn(every(FLUSH_SECONDS, self._send_events))
         await self._queue.stocked(STOCK_SECONDS)
         for acceptor in self._acceptors:
@@ -77,23 +80,38 @@ class Receive:
         return SaslLogin(self._auth, mechanism, client, nonce=secrets.token_urlsafe(18))
 
     def _accept(self, listener: Listener, reception: Reception) -> None:
-        worker = self._place.worker
-
-        def session() -> Session:
-            self._sessions += 1
-            return SmtpSession(reception, session_name(worker, self._sessions))
-
         context = self._certificates.server
         acceptor = Acceptor(
             self._driver,
             self._place.listeners[listener.name],
-            session,
+            self._numbered(lambda name: SmtpSession(reception, name)),
             tls=(lambda: context) if listener.tls == "implicit" and context is not None else None,
             limit=self._place.config.limits.connections,
             preface=proxy.read if listener.proxy_protocol else None,
             preface_from=proxy.trusted(listener),
         )
         self._acceptors.append(acceptor)
+
+    def _accept_locals(self, house: House, door: Door, surroundings: World, journal: Journal) -> None:
+        """Take mail from this machine's own programs: the sendmail command, and its -bs."""
+        local, callers = locally.local_house(house, door, surroundings), locally.Callers(house.config)
+        reception = locally.local_reception(house, door, surroundings, journal)
+        sessions: dict[str, Callable[[str], Session]] = {
+            sockets.SENDMAIL: lambda name: PickupSession(local, callers.caller, self._driver.spawn, journal, name),
+            sockets.SMTP: lambda name: SmtpSession(reception, name),
+        }
+        for name, session in sessions.items():
+            bound = self._place.listeners.get(name, ())
+            acceptor = Acceptor(self._driver, bound, self._numbered(session), limit=house.config.limits.connections)
+            acceptor.start()
+            self._acceptors.append(acceptor)
+
+    def _numbered(self, make: Callable[[str], Session]) -> Callable[[], Session]:
+        def session() -> Session:
+            self._sessions += 1
+            return make(session_name(self._place.worker, self._sessions))
+
+        return session
 
     def join(self, role: str, place: int, sock: socket) -> None:
         """Take a line to the queue or to whoever judges log-ins."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from penfold.guard.base import Facts
-from penfold.intake.transaction import TOO_LARGE, Door, Transaction
+from penfold.intake.transaction import TOO_LARGE, Door, Rewrite, Transaction
 from penfold.message import complete
 from penfold.message.address_list import parse_list
 from penfold.message.addressees import addressees, without_blind
@@ -46,12 +46,15 @@ class NewId(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalHouse:
-    """What every local submission needs: the door, our name, and the domain that completes unqualified addresses."""
+    """What every local submission needs: the door, our name, the domain that completes unqualified addresses, and what
+    happens to every completed header (masquerading).
+    """
 
     door: Door
     hostname: str
     domain: str
     new_id: NewId
+    rewrite: Rewrite | None = None
 
 
 class Submission:
@@ -116,8 +119,11 @@ class Submission:
     async def _submit(self, head: Head, content: bytes) -> list[Reply]:
         house = self._house
         recipients = self._recipients(head, content)
+        if self._refused:
+            # All or nothing: a program told of an error sends again, and those who had it already would have it twice.
+            return self._refused
         if not recipients:
-            return [*self._refused, NOBODY]
+            return [NOBODY]
         sender = self._sender(head)
         facts = Facts(role="local", origin=Origin("local", user=self._caller.name, session=self._session))
         transaction = house.door.open(facts, self._rewriter(head, sender))
@@ -133,9 +139,9 @@ class Submission:
         bad = [reply for reply in replies if not reply.positive]
         refusal = transaction.data() if len(bad) < len(replies) else bad[-1]
         if refusal is not None:
-            return [*self._refused, *bad[:-1], refusal]
+            return [*bad[:-1], refusal]
         transaction.write(content)
-        return [*self._refused, *bad, await transaction.commit()]
+        return [*bad, await transaction.commit()]
 
     # -- who
 
@@ -185,7 +191,6 @@ class Submission:
         house, own = self._house, self._own()
 
         def rewrite(header: bytes, transaction: Transaction) -> bytes:
-            del transaction
             if head.first("from-header"):
                 header = without_blind(header)
             missing = complete.missing_fields(
@@ -195,7 +200,8 @@ class Submission:
                 sender=sender or own,
                 name=head.first("full-name"),
             )
-            return self._warning(sender, own) + missing + header
+            whole = self._warning(sender, own) + missing + header
+            return whole if house.rewrite is None else house.rewrite(whole, transaction)
 
         return rewrite
 
