@@ -328,6 +328,18 @@ def test_a_replacement_that_is_a_recipient_already_is_dropped(run, deferred):
     run(body)
 
 
+def test_the_same_program_with_other_rights_is_another_recipient(run):
+    async def body(post: Post) -> None:
+        program = Recipient(Address("/bin/ticket", "|"), parents=(ADA.address,))
+        qid = await post.put(ADA, BOB)
+        await post.claim_all()
+        await post.custody.settle([Replace(qid, 1, (msgspec.structs.replace(program, rights="bob"),))])
+        await post.custody.settle([Replace(qid, 0, (program, program))])
+        assert await post.claim_all() == [(qid, 2), (qid, 3)], "bob's .forward does not stand in the alias's way"
+
+    run(body)
+
+
 def test_an_address_may_expand_to_itself(run):
     async def body(post: Post) -> None:
         qid = await post.put(ADA)

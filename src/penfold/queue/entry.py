@@ -20,7 +20,7 @@ this moment, and the order takes effect when the attempt ends. ``queued`` is for
 from collections.abc import Iterable
 from enum import IntEnum
 
-from penfold.model import Address, Envelope, Recipient, Reply, Route
+from penfold.model import Envelope, Recipient, Reply, Route
 from penfold.queue.base import Later, Pending
 
 
@@ -114,16 +114,18 @@ class Entry:
         self.due, self.lane = now, ""
 
 
-def newcomers(known: Iterable[tuple[State, Address]], wanted: Iterable[Recipient]) -> list[Recipient]:
+def newcomers(known: Iterable[tuple[State, Recipient]], wanted: Iterable[Recipient]) -> list[Recipient]:
     """Choose those of ``wanted`` who are not recipients already, waiting or served, and name each once.
 
     A replaced recipient does not count: ``bob`` may expand to ``bob`` (with itself among its parents) and more.
+    SECURITY: a program or file with other rights is another recipient: nobody's ``.forward`` may stand in the way of
+    the same command in an administrator's table.
     """
-    taken = {address for state, address in known if state is not State.REPLACED}
+    taken = {(other.address, other.rights) for state, other in known if state is not State.REPLACED}
     chosen: list[Recipient] = []
     for recipient in wanted:
-        if recipient.address not in taken:
-            taken.add(recipient.address)
+        if (recipient.address, recipient.rights) not in taken:
+            taken.add((recipient.address, recipient.rights))
             chosen.append(recipient)
     return chosen
 

@@ -67,7 +67,7 @@ class MemoryMessage:
 
     def add(self, recipients: Sequence[Recipient], due: float) -> list[Entry]:
         """Add those of ``recipients`` that are new, under new numbers."""
-        known = [(entry.state, entry.recipient.address) for entry in self.entries.values()]
+        known = [(entry.state, entry.recipient) for entry in self.entries.values()]
         first = len(self.entries)
         fresh = [Entry(first + n, recipient, due) for n, recipient in enumerate(newcomers(known, recipients))]
         self.entries.update((entry.number, entry) for entry in fresh)

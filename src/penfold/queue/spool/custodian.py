@@ -236,8 +236,8 @@ class Custodian(SegmentKeeper):
             self.change(message, entry)
             return
         known.update(message.entries)
-        addresses = [(each.state, each.recipient.address) for each in known.values()]
-        added = message.add(newcomers(addresses, update.recipients), entry.due)
+        others = [(each.state, each.recipient) for each in known.values()]
+        added = message.add(newcomers(others, update.recipients), entry.due)
         if message.in_rows:
             for each in added:
                 self.change(message, each)

@@ -191,7 +191,7 @@ class SpoolAdmin:
         if not entry.replace():
             return 0
         message = self._custodian.amend(message, entry, word)
-        known = [(each.state, each.recipient.address) for each in entries]
+        known = [(each.state, each.recipient) for each in entries]
         wanted = newcomers(known, successors(entry.recipient, addresses))
         added = message.add(wanted, min(entry.due, self._custodian.clock()))
         for each in added:
