@@ -26,7 +26,7 @@ class PasswdDirectory:
 
     ``format`` and ``path`` say where their mail lies (``{home}`` and ``{login}`` are replaced); ``extra`` names users
     outside the range that have a mailbox all the same; ``postmaster`` is the login name behind the key ``""``, by
-    default the user with the lowest uid of the range; ``quota`` the octets of each mailbox, 0 for no limit. ``find`` and
+    default the user with the lowest uid of the range; ``quota`` is in octets, 0 for no limit. ``find`` and
     ``first`` are the system's look-ups.
     """
 

@@ -14,7 +14,7 @@ from penfold.config.sections import Config
 from penfold.model import ConfigError
 from penfold.net.leash import Leash
 from penfold.net.listener import bind_tcp, bind_unix
-from penfold.service import privileges, sockets
+from penfold.service import privileges, sockets, unix
 from penfold.service.notes import SupervisorNotes
 from penfold.service.roles import base
 from penfold.service.roles import execute as exec_role
@@ -106,13 +106,14 @@ def works(certificates: Certificates, tallies: Tallies) -> dict[str, Work]:
 
 def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None]) -> int:
     """Serve until told to stop; returns the exit code."""
+    config = unix.within_rights(config)
     prepare(config)
     listeners = {**bind(config), **sockets.bind_local(config)}
     supervisor = Supervisor(
         config,
         works=works(Certificates(config), Tallies()),
         plan=plan,
-        load=load,
+        load=lambda: unix.within_rights(load()),
         listeners=listeners,
         notes=RosterNotes(config.data, SupervisorNotes(config, sys.stderr)),
         ready=ready,

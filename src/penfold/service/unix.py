@@ -10,6 +10,8 @@ import pwd
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
+import msgspec
+
 from penfold.config.sections import Config
 from penfold.delivery.agent import Agent
 from penfold.delivery.forward import ForwardFiles
@@ -43,6 +45,14 @@ def directory(config: Config) -> PasswdDirectory | None:
         path=path.replace("{user}", "{login}"),
         quota=said.quota,
     )
+
+
+def within_rights(config: Config) -> Config:
+    """Leave only the Unix users we may deliver for: started by somebody else than root, that is nobody but him."""
+    uid = os.geteuid()
+    if uid == 0 or not config.delivery.unix_users:
+        return config
+    return values.updated(config, delivery=msgspec.structs.replace(config.delivery, unix_uids=(uid, uid)))
 
 
 def names(config: Config) -> tuple[str, ...]:
