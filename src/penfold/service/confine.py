@@ -20,10 +20,6 @@ _EXECUTE = 1 << 0
 _WRITE_FILE = 1 << 1
 # Rights to change something, by the ABI that brought them.
 _CHANGES = {1: sum(1 << bit for bit in range(4, 13)) | _WRITE_FILE, 2: 1 << 13, 3: 1 << 14}
-    1: sum(1 << bit for bit in range(4, 13)) | _WRITE_FILE,
-    2: 1 << 13,
-    3: 1 << 14,
-}  # by the ABI that brought it
 _FILE_RIGHTS = _EXECUTE | _WRITE_FILE | 1 << 14
 
 

@@ -37,7 +37,7 @@ def test_a_confined_process_writes_in_its_own_place_and_nowhere_else(tmp_path):
         (own / "a").rename(own / "b")
         for attempt in (
             lambda: (other / "new").write_text("x"),
-            lambda: (other / "file").unlink(),
+            (other / "file").unlink,
             lambda: (other / "file").open("a"),
             lambda: (own / "b").rename(other / "b"),
         ):

@@ -155,13 +155,9 @@ class QueueLine:
 
     async def close(self) -> None:
         """Finish what waits, give the segment back."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await writer.close()
+        self._leave()
         if self._closing:
             await asyncio.wait(self._closing)
-        if self._channel is not None:
-            self._channel.close()
 
     @property
     def ready(self) -> bool:
@@ -204,12 +200,18 @@ class QueueLine:
             self._leave()
 
     def _leave(self) -> None:
-        writer, self._writer, self._stock, self._channel = self._writer, None, None, None
-        self._stocked.clear()
-        if writer is not None:
-            task = self._loop.create_task(writer.close())
+        writer, channel = self._writer, self._channel
+        self._writer = self._stock = self._channel = None
+        if writer is not None and channel is not None:
+            task = self._loop.create_task(_retire(writer, channel))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+
+async def _retire(writer: IntakeWriter, channel: Channel[FromQueue, FromReceive]) -> None:
+    """End what was begun for a queue that is replaced: what waits is answered, the segment is given back."""
+    await writer.close()
+    channel.close()
 
 
 class _Keeper:
