@@ -37,6 +37,15 @@ def become(user: str, group: str) -> None:
         raise CannotDropError(f"the kernel did not make us {user}")
 
 
+def become_ids(uid: int, gid: int) -> None:
+    """Become the user ``uid`` with ``gid`` as only group, for good. Raises CannotDropError for root."""
+    if uid == 0:
+        raise CannotDropError("no rights would be given up by becoming root")
+    os.setgroups([gid])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
 def give(path: str, user: str, group: str, mode: int) -> None:
     """Give a directory to a role's user, with a mode. Raises CannotDropError for an unknown name."""
     try:

@@ -34,6 +34,7 @@ SINGLE = ("auth", "exec", "local", "queue")  # in the order they start
 DRAIN_SECONDS = 30.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 _FIRST_PAUSE, _LONGEST_PAUSE, _STABLE = 0.2, 30.0, 10.0
+_ONE_WISH = 0.5  # seconds
 
 
 class Work(Protocol):
@@ -135,6 +136,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._signals: list[int] = []
         self._stopping = False
+        self._asked_to_stop = 0.0
         self._told = False
 
     # -- the loop
@@ -344,12 +346,15 @@ class Supervisor:
         child.leash.send(Drain(DRAIN_SECONDS))
 
     def _stop(self) -> None:
+        now = time.monotonic()
         if self._stopping:
-            # Asked twice: no more patience.
-            for child in self._children.values():
+            # Asked twice: no more patience. One wish may come as two signals (to the process and to its group).
+            for child in self._children.values() if now > self._asked_to_stop + _ONE_WISH else ():
+                child.draining = True
                 os.kill(child.pid, signal.SIGKILL)
             return
         self._stopping = True
+        self._asked_to_stop = now
         self._due.clear()
         self._stop_next()
 

@@ -111,7 +111,7 @@ def _lines(data: mmap.mmap, pattern: re.Pattern[bytes], budget: Budget) -> Itera
         start = data.rfind(b"\n", 0, match.start()) + 1
         end = data.find(b"\n", match.start())
         at = (len(data) if end < 0 else end) + 1
-        event = _decoded(data[start : at - 1])
+        event = decoded(data[start : at - 1])
         if event is None:
             budget.damaged += 1
         else:
@@ -119,7 +119,8 @@ def _lines(data: mmap.mmap, pattern: re.Pattern[bytes], budget: Budget) -> Itera
             yield event
 
 
-def _decoded(line: bytes) -> AnyEvent | None:
+def decoded(line: bytes) -> AnyEvent | None:
+    """Read one line of the log; None for a damaged one."""
     try:
         return _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -133,4 +134,4 @@ def _last(file: EventFile, tail: int) -> list[AnyEvent]:
             lines = opened.read(tail + 1).splitlines()
     except OSError:
         return []
-    return [event for event in map(_decoded, lines) if event is not None]
+    return [event for event in map(decoded, lines) if event is not None]
