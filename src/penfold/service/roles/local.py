@@ -5,14 +5,14 @@ Trust: jobs come from the queue; what they hold of content is a stranger's, path
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from socket import socket
 
 from penfold.delivery.agent import Agent
 from penfold.fs.posix import PosixFileSystem
 from penfold.model import Job, Settlement
-from penfold.service import compose
+from penfold.service import compose, values
 from penfold.service.compose import House
 from penfold.service.lines.delivery import DeliveryLine, PassedBodies
 from penfold.service.roles.base import Place
@@ -34,7 +34,8 @@ class Local:
         """Get ready."""
         os.umask(0o077)
         root = self._place.config.delivery.mail_root
-        os.makedirs(root, mode=0o750, exist_ok=True)
+        for place in (root, *parents(root, (account.path for account in values.accounts(self._place.config)))):
+            os.makedirs(place, mode=0o750, exist_ok=True)
         self._house = House(self._place.config)
 
     def join(self, role: str, place: int, sock: socket) -> None:
@@ -55,3 +56,9 @@ class Local:
         for line in self._lines:
             await line.close()
         self._threads.shutdown()
+
+
+def parents(root: str, mailboxes: Iterable[str]) -> list[str]:
+    """Give the directories below ``root`` that the mailboxes lie in: one a domain, as a rule."""
+    found = {os.path.dirname(os.path.normpath(path)) for path in mailboxes}
+    return sorted(path for path in found if path.startswith(f"{os.path.normpath(root)}/"))
