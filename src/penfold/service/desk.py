@@ -41,6 +41,7 @@ class Office:
     events: str
     aliases: tuple[str, ...]
     status: Callable[[], Awaitable[Status]]
+    nudge: Callable[[], None]  # look into the maildrop
 
 
 class OperatorDesk:
@@ -140,6 +141,7 @@ class OperatorDesk:
         return await self._office.admin.release(request.selection)
 
     async def _flush(self, request: ask.Flush) -> int:
+        self._office.nudge()
         return await self._office.admin.flush(request.selection)
 
     async def _delete(self, request: ask.Delete) -> int:

@@ -8,20 +8,24 @@ import time
 from collections.abc import Callable
 from socket import socket
 
+from penfold.intake.transaction import Door
 from penfold.net.driver import Driver
 from penfold.net.link import Session
 from penfold.net.listener import Listener as Acceptor
 from penfold.queue.spool.spool import Spool
-from penfold.service import sockets, values
-from penfold.service.compose import House
+from penfold.service import locally, sockets, values
+from penfold.service.compose import House, World
 from penfold.service.condition import Condition
 from penfold.service.control import ControlSession
 from penfold.service.desk import Office, OperatorDesk
-from penfold.service.roles.base import Place
+from penfold.service.maildrop import Maildrop
+from penfold.service.opener import DirectOpener, Opener, RemoteOpener
+from penfold.service.roles.base import Place, every
 from penfold.telemetry.events import Recorder
 from penfold.telemetry.metrics import Metrics
 from penfold.transport.dispatch.router import Routing
 
+PICKUP_SECONDS = 60.0
 CONNECTIONS = 64  # at once on each of the sockets
 
 
@@ -35,6 +39,8 @@ class Operators:
         spool: Spool,
         house: House,
         recorder: Recorder,
+        door: Door,
+        surroundings: World,
         metrics: Metrics | None = None,
     ) -> None:
         self._place = place
@@ -42,6 +48,14 @@ class Operators:
         self._acceptors: list[Acceptor] = []
         self._condition = Condition(place.config, spool.admin, spool.custody.depth, metrics)
         config = place.config
+        self._maildrop = Maildrop(
+            f"{config.data}/{sockets.MAILDROP}",
+            f"{config.data}/{sockets.SET_ASIDE}",
+            _opener(place),
+            locally.local_house(house, door, surroundings),
+            locally.Callers(config).caller,
+            recorder,
+        )
         office = Office(
             admin=spool.admin,
             routing=Routing(house.router, house.tables),
@@ -52,6 +66,7 @@ class Operators:
             events=config.telemetry.events,
             aliases=config.routing.aliases,
             status=self._condition.status,
+            nudge=self._nudge,
         )
         self._desk = OperatorDesk(office)
 
@@ -64,6 +79,8 @@ class Operators:
 
         self._accept(sockets.CONTROL, lambda: session(everything=True))
         self._accept(sockets.MAILQ, lambda: session(everything=False))
+        self._nudge()
+        self._driver.spawn(every(PICKUP_SECONDS, self._sweep))
 
     def _accept(self, name: str, session: Callable[[], Session]) -> None:
         bound: list[socket] = list(self._place.listeners.get(name, ()))
@@ -73,7 +90,18 @@ class Operators:
         acceptor.start()
         self._acceptors.append(acceptor)
 
+    def _nudge(self) -> None:
+        self._driver.spawn(self._sweep())
+
+    async def _sweep(self) -> None:
+        await self._maildrop.sweep()
+
     def stop(self) -> None:
         """Accept no more."""
         for acceptor in self._acceptors:
             acceptor.stop()
+
+
+def _opener(place: Place) -> Opener:
+    helpers = place.listeners.get(sockets.OPENER)
+    return RemoteOpener(helpers[0]) if helpers else DirectOpener(f"{place.config.data}/{sockets.MAILDROP}")

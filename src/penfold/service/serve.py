@@ -16,6 +16,7 @@ from penfold.net.leash import Leash
 from penfold.net.listener import bind_tcp, bind_unix
 from penfold.service import privileges, sockets, unix
 from penfold.service.notes import SupervisorNotes
+from penfold.service.opener import fork_opener
 from penfold.service.roles import base
 from penfold.service.roles import execute as exec_role
 from penfold.service.roles.auth import Auth
@@ -109,6 +110,8 @@ def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None])
     config = unix.within_rights(config)
     prepare(config)
     listeners = {**bind(config), **sockets.bind_local(config)}
+    if os.geteuid() == 0:
+        listeners[sockets.OPENER] = [fork_opener(f"{config.data}/{sockets.MAILDROP}")]
     supervisor = Supervisor(
         config,
         works=works(Certificates(config), Tallies()),

@@ -13,12 +13,8 @@ One format for both ways, so there is one parser to trust::
 
 Only a final ``0`` makes it whole: a program that dies half-way leaves nothing that could be mistaken for a message.
 The daemon answers on the socket with lines ``CODE STATUS TEXT`` and closes. This package needs nothing but the
-language itself, because the command that uses it must start in milliseconds.
+language itself, because the command that uses it must start in milliseconds; so the names stand in ``reader`` and
+``writer``, and nothing is imported here.
 
 Trust: written by local users; every field and length is checked by the reader, and the sender by its owner.
 """
-
-from penfold.protocols.pickup.reader import Broken, Chunk, End, Head, Reader
-from penfold.protocols.pickup.writer import END, FIELDS, MAGIC, chunk, head
-
-__all__ = ["END", "FIELDS", "MAGIC", "Broken", "Chunk", "End", "Head", "Reader", "chunk", "head"]

@@ -54,24 +54,25 @@ class Queue:
         fs = PosixFileSystem()
         self._driver = Driver()
         self._log = event_log(config, "queue")
-        surroundings = world(self._log, self._driver)
+        surroundings = world(self._log, self._driver, self._place.clock)
         self._spool = open_spool(
             config.spool,
             fs=fs,
+            clock=self._place.clock,
             report=self._report,
             worker=OWN_WORKER,
             limit=config.queue.segment_size,
             spill=config.queue.inline_size,
             reserve=config.queue.reserve,
         )
-        self._room = Room(fs, config.spool, time.time, config.queue.reserve)
+        self._room = Room(fs, config.spool, self._place.clock, config.queue.reserve)
         self._local = LocalMailer("local", fs, config.spool)
         house = House(config, lambda error: self._report(str(error)))
-        door = compose.door(house, self._spool.queue, {}, surroundings, Journal(self._log, time.time))
+        door = compose.door(house, self._spool.queue, {}, surroundings, Journal(self._log, self._place.clock))
         self._dispatcher = compose.dispatcher(
             house, self._spool.custody, self._spool.bodies, self._mailers(house), door, surroundings
         )
-        self._operators = Operators(self._place, self._driver, self._spool, house, self._log)
+        self._operators = Operators(self._place, self._driver, self._spool, house, self._log, door, surroundings)
         self._operators.start()
         self._running = self._driver.loop.create_task(self._dispatcher.run())
         self._driver.spawn(every(ROOM_SECONDS, self._say_room))

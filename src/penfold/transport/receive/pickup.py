@@ -20,7 +20,7 @@ from penfold.message.addressees import addressees, without_blind
 from penfold.message.header import facts as header_facts
 from penfold.model import Address, AddressError, Notify, Origin, Permanent, Reply, Return, parse_address
 from penfold.model.soon import Soon
-from penfold.protocols.pickup import Broken, Chunk, End, Head, Reader
+from penfold.protocols.pickup.reader import Broken, Chunk, End, Head, Reader
 
 BROKEN = Reply.of(554, "5.6.0", "The submission was cut short")
 NOBODY = Reply.of(554, "5.5.1", "No recipients: none given, and none found in the header")
