@@ -17,6 +17,7 @@ from penfold.model.errors import ConfigError
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("--config", metavar="FILE", default=default_path(), help="the configuration (%(default)s)")
+    parser.add_argument("--together", action="store_true", help="all roles in one process, to try and to debug")
     parser.add_argument("--check", action="store_true", help="check the configuration and exit")
 
 
@@ -33,6 +34,10 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         return 0
     try:
+        if args.together:
+            from penfold.service.together import serve_together
+
+            return serve_together(config, ready=_ready)
         return serve(config, lambda: load_apart(path)[0], ready=_ready)
     except OSError as error:
         raise ConfigError(

@@ -54,7 +54,7 @@ class World:
     random: Callable[[], float]
     new_id: Callable[[], str]
     recorder: Recorder
-    spawn: Callable[[Coroutine[Any, Any, None]], None]
+    spawn: Callable[[Coroutine[Any, Any, None]], object]
 
 
 class House:

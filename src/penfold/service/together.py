@@ -1,105 +1,114 @@
-"""All roles in one process: for the demo's first minute, for tests, and to see the whole graph in one place."""
+"""All roles in one process, on one event loop: ``serve --together``, and tests that walk through the whole house.
+
+They are the same roles that the supervisor forks, joined by the same lines (``supervisor.LINES``); only the processes
+are missing, and with them the partition: this is for trying things, for profilers and debuggers.
+
+SECURITY: as root it does not run: one process that parses what strangers say must not have rights.
+"""
 
 import asyncio
+import contextlib
 import os
-import random
-import secrets
+import signal
+import socket
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from ssl import SSLContext
+from collections.abc import AsyncIterator, Callable
 
-from penfold.config.sections import Config, Listener
-from penfold.directory.authenticator import Authenticator, LocalAuthenticator
-from penfold.directory.secret_file import MemorySecrets
-from penfold.directory.verifiers import VerifierTable
-from penfold.fs.posix import PosixFileSystem
-from penfold.model.ids import base32
-from penfold.net.driver import Driver
-from penfold.net.link import Session
-from penfold.net.listener import Listener as Acceptor
-from penfold.net.listener import bind_tcp, bind_unix
-from penfold.net.tls import TlsFacts
-from penfold.queue.memory import MemoryQueue
-from penfold.service import compose
-from penfold.service.compose import House, World
-from penfold.service.journal import Journal
-from penfold.service.mailers import AgentMailer
-from penfold.telemetry.events import Recorder
-from penfold.transport.receive.login import SaslLogin
-from penfold.transport.receive.session import Reception, SmtpSession, session_name
+from penfold.config.sections import Config
+from penfold.model import ConfigError
+from penfold.net import loop as event_loop
+from penfold.service import sockets, unix
+from penfold.service.roles.auth import Auth
+from penfold.service.roles.base import Place, Role
+from penfold.service.roles.local import Local
+from penfold.service.roles.queue import Queue
+from penfold.service.roles.receive import Receive
+from penfold.service.secure import Certificates
+from penfold.service.serve import bind, prepare
+from penfold.service.supervisor import LINES, Seat
+from penfold.service.tallies import Tallies
+
+ORDER = ("auth", "local", "queue", "receive")  # they end the other way round
+DRAIN_SECONDS = 10.0
 
 
 class Together:
-    """A whole mail host on one event loop."""
+    """A whole mail host on one event loop. ``clock`` gives POSIX seconds: whoever moves it calls ``look``."""
 
-    def __init__(self, config: Config, recorder: Recorder, passwords: dict[str, str], tls: SSLContext | None) -> None:
-        self._config = config
-        self._recorder = recorder
-        self._passwords = passwords
-        self._tls = tls
-        self._acceptors: list[Acceptor] = []
-        self._sessions = 0
-        self._threads = ThreadPoolExecutor(4, "penfold")
+    def __init__(self, config: Config, *, clock: Callable[[], float] = time.time) -> None:
+        self._config = unix.within_rights(config)
+        self._clock = clock
+        self._roles: dict[str, Role] = {}
+        self._begun: list[str] = []
 
-    async def run(self, ready: Callable[[], None]) -> None:
-        """Serve until cancelled."""
-        driver = Driver()
-        house = House(self._config)
-        world = World(time.time, random.random, self._new_id, self._recorder, driver.spawn)
-        journal = Journal(self._recorder, time.time)
-        queue = MemoryQueue()
-        door = compose.door(house, queue, {}, world, journal)
-        agent = compose.agent(house, queue, PosixFileSystem(), os.geteuid())
-        manager = compose.dispatcher(house, queue, queue, [AgentMailer(agent, self._threads)], door, world)
-        authenticator = self._authenticator(house)
-        for listener in self._config.listen:
-            login = _login(authenticator)
-            reception = compose.reception(house, listener, door, world, journal, tls=self._tls, login=login)
-            self._listen(driver, listener, reception)
-        ready()
+    @property
+    def queue(self) -> Queue:
+        """Role queue, for whoever looks at the spool."""
+        role = self._roles["queue"]
+        assert isinstance(role, Queue)
+        return role
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Together"]:
+        """Serve while the context lasts; it is entered when all roles are ready. Raises OSError, ConfigError."""
+        prepare(self._config)
+        self._build()
         try:
-            await manager.run()
+            for name in ORDER:
+                await self._begin(name)
+            yield self
         finally:
-            for acceptor in self._acceptors:
-                acceptor.stop()
-            await driver.drain(5.0)
-            self._recorder.flush()
+            for name in reversed(self._begun):
+                await self._roles[name].drain(DRAIN_SECONDS)
 
-    def _listen(self, driver: Driver, listener: Listener, reception: Reception) -> None:
-        sockets = [
-            bind_unix(endpoint.path) if endpoint.path else bind_tcp(endpoint.host, endpoint.port)
-            for endpoint in listener.addresses
-        ]
+    def look(self) -> None:
+        """Look at the queue again, as when the clock was moved."""
+        self.queue.spool.custody.bell.ring()
 
-        def session() -> Session:
-            self._sessions += 1
-            return SmtpSession(reception, session_name("T", self._sessions))
+    def _build(self) -> None:
+        config, listeners = self._config, {**bind(self._config), **sockets.bind_local(self._config)}
+        certificates, tallies = Certificates(config), Tallies()
 
-        context = self._tls
-        implicit = (lambda: context) if listener.tls == "implicit" and context is not None else None
-        acceptor = Acceptor(driver, sockets, session, tls=implicit, limit=self._config.limits.connections)
-        acceptor.start()
-        self._acceptors.append(acceptor)
+        def place(role: str) -> Place:
+            return Place(Seat(role, 0, 1), config, listeners, self._clock)
 
-    def _authenticator(self, house: House) -> LocalAuthenticator:
-        key = secrets.token_bytes(32)
-        table = VerifierTable(MemorySecrets(self._passwords), house.account, key)
-        loop = asyncio.get_running_loop()
-        return LocalAuthenticator(
-            table, executor=ThreadPoolExecutor(1, "hash"), run=loop.run_in_executor, clock=time.monotonic, key=key
-        )
+        self._roles = {
+            "auth": Auth(place("auth")),
+            "local": Local(place("local")),
+            "queue": Queue(place("queue")),
+            "receive": Receive(place("receive"), certificates, tallies),
+        }
 
-    def _new_id(self) -> str:
-        return base32(secrets.randbits(80))
+    async def _begin(self, name: str) -> None:
+        """Start a role and join it to those that run; some wait in ``start`` for what a line brings."""
+        starting = asyncio.ensure_future(self._roles[name].start())
+        self._begun.append(name)
+        await asyncio.sleep(0)
+        if starting.done():
+            starting.result()
+        for caller, answerer in LINES:
+            if name in {caller, answerer} and {caller, answerer} <= set(self._begun):
+                self._join(caller, answerer)
+        await starting
 
-
-def _login(authenticator: Authenticator) -> Callable[[str, str, TlsFacts | None], SaslLogin]:
-    def begin(mechanism: str, client: str, tls: TlsFacts | None) -> SaslLogin:
-        del tls
-        return SaslLogin(authenticator, mechanism, client, nonce=secrets.token_urlsafe(18))
-
-    return begin
+    def _join(self, caller: str, answerer: str) -> None:
+        first, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._roles[answerer].join(caller, 1000, second)
+        self._roles[caller].join(answerer, 1000, first)
 
 
-__all__: Sequence[str] = ("Together",)
+def serve_together(config: Config, ready: Callable[[], None]) -> int:
+    """Serve in this process until SIGTERM or SIGINT; the exit code. Raises ConfigError, OSError."""
+    if os.geteuid() == 0:
+        raise ConfigError("root must not run all roles in one process", hint="penfold serve, or another user")
+    return event_loop.run(_serve(Together(config), ready))
+
+
+async def _serve(together: Together, ready: Callable[[], None]) -> int:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    async with together.running():
+        ready()
+        await ended.wait()
+    return 0

@@ -39,11 +39,12 @@ class Role(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a role finds itself: its seat, the configuration, the inherited listeners."""
+    """Where a role finds itself: its seat, the configuration, the inherited listeners, the time (POSIX seconds)."""
 
     seat: Seat
     config: Config
     listeners: Listeners
+    clock: Callable[[], float] = time.time
 
     @property
     def worker(self) -> str:
@@ -93,9 +94,9 @@ def _hear(leash: Leash, role: Role, ended: "asyncio.Future[float]") -> None:
         ended.set_result(message.seconds)
 
 
-def world(recorder: Recorder, driver: Driver) -> World:
+def world(recorder: Recorder, driver: Driver, clock: Callable[[], float] = time.time) -> World:
     """Give a role its clocks and chances."""
-    return World(time.time, random.random, new_id, recorder, driver.spawn)
+    return World(clock, random.random, new_id, recorder, driver.spawn)
 
 
 def new_id() -> str:

@@ -48,8 +48,8 @@ class Receive:
         self._driver = Driver()
         self._queue = QueueLine(place.worker)
         self._auth = LoginClient()
-        surroundings = world(self._events, self._driver)
-        journal = Journal(self._events, time.time)
+        surroundings = world(self._events, self._driver, place.clock)
+        journal = Journal(self._events, place.clock)
         house = House(config)
         seat = place.seat.generation % 2 * 16 + place.seat.number % 16
         meters = {name: ColumnMeter(column, time.time) for name, column in self._tallies.columns(seat).items()}

@@ -94,7 +94,7 @@ class Reception:
     door: Door
     settings: ServerSettings
     role: str
-    spawn: Callable[[Coroutine[Any, Any, None]], None]
+    spawn: Callable[[Coroutine[Any, Any, None]], object]
     log: SessionLog
     networks: Networks
     trusted_xclient: Networks
