@@ -31,6 +31,9 @@ class Calendar:
             return
         self._heads[lane] = head
         heapq.heappush(self._heap, (head[0], lane))
+        if len(self._heap) > 1000 + 4 * len(self._heads):
+            self._heap = [(each[0], name) for name, each in self._heads.items() if name not in self._aside]
+            heapq.heapify(self._heap)
 
     def head(self, lane: str) -> Head | None:
         """Tell a lane's head."""

@@ -13,6 +13,7 @@ import asyncio
 import errno
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from penfold.model import QueueId
 from penfold.queue.base import Claim, Done, Later, Replace, Update
@@ -20,17 +21,18 @@ from penfold.queue.bell import Bell
 from penfold.queue.entry import Entry, State, newcomers
 from penfold.queue.spool.calendar import Calendar
 from penfold.queue.spool.carry import carry
-from penfold.queue.spool.grant import SegmentKeeper
+from penfold.queue.spool.grant import BodyGrant, SegmentGrant, SegmentKeeper
 from penfold.queue.spool.index import Batch, Finished, Index, MessageRow
 from penfold.queue.spool.message import Message
 from penfold.queue.spool.record import Accepted
-from penfold.queue.spool.shelf import Segment, Shelf
+from penfold.queue.spool.shelf import Segment, Shelf, read_on
 from penfold.queue.spool.thread import Worker
 
 COMMIT_AFTER = 0.05  # seconds from a settlement to its commit, at most
 CLEAR_AFTER = 5.0  # seconds from a commit to its sync, and to the unlinking of what it ended
 RETRY_AFTER = 1.0
 CARRY_AFTER = 60.0
+BEHIND = 4000  # messages not yet written at which settling waits for the disk
 WINDOW = 20_000
 
 
@@ -109,6 +111,7 @@ class Custodian(SegmentKeeper):
                 continue
             segment.last = accepted.lsn
             segment.memory += 1
+            self.shelf.lent.pop(accepted.body.file, None)
             self.take(Message.fresh(accepted))
         self.bell.ring()
 
@@ -128,8 +131,28 @@ class Custodian(SegmentKeeper):
 
     def body_dropped(self, name: str) -> None:
         """Unlink a body file nobody names, once the index is synced."""
+        self.shelf.lent.pop(name, None)
         self.shelf.doomed.append(name)
         self._after("clear", CLEAR_AFTER)
+
+    async def grant_segment(self, worker: str) -> SegmentGrant:
+        """Make a segment for an intake writer in another process; its descriptor may be passed on and closed here."""
+        return await self.thread.run(lambda: self.shelf.make_segment(worker))
+
+    async def grant_body(self, worker: str) -> BodyGrant:
+        """Give an empty body file to an intake writer in another process."""
+        return await self.thread.run(lambda: self.shelf.take_body(worker))
+
+    async def writer_gone(self, worker: str) -> None:
+        """Take over from an intake writer that died: read its segments to the end, and close them. Raises OSError."""
+        self.shelf.find(0)
+        segments = [each for each in self.shelf.segments.values() if each.worker == worker and not each.closed]
+        for segment in segments:
+            found, end = await self.thread.run(partial(read_on, self.shelf, segment))
+            self.published(found)
+            self.segment_closed(segment.number, end)
+        for name in [name for name, holder in self.shelf.lent.items() if holder == worker]:
+            self.body_dropped(name)
 
     # Claiming
 
@@ -229,6 +252,8 @@ class Custodian(SegmentKeeper):
                     self.change(message, entry)
                 case Replace():
                     await self._replace(message, entry, update)
+        if len(self._dirty) > BEHIND:
+            await self._try_commit()
 
     async def _replace(self, message: Message, entry: Entry, update: Replace) -> None:
         known = {each.number: each for each in await self.recipients_in_rows(message)}

@@ -14,7 +14,7 @@ from penfold.model import Transient, from_os_error
 from penfold.queue.spool.grant import BodyGrant, SegmentGrant
 from penfold.queue.spool.index import Index, SegmentRow
 from penfold.queue.spool.layout import body_name, remove, segment_name
-from penfold.queue.spool.record import Head, Type, head_payload, pack
+from penfold.queue.spool.record import Accepted, Head, Scan, Type, decode_message, head_payload, pack
 from penfold.queue.spool.thread import T, Worker
 
 SEGMENT_LIMIT = 64 << 20
@@ -41,6 +41,7 @@ class Segment:
         "memory",
         "number",
         "rows",
+        "worker",
     )
 
     def __init__(self, number: int, log_id: int, created: float, *, carry: bool = False) -> None:
@@ -55,6 +56,7 @@ class Segment:
         self.rows = 0
         self.memory = 0
         self.last = 0
+        self.worker = ""
 
     @classmethod
     def of(cls, row: SegmentRow) -> "Segment":
@@ -126,6 +128,7 @@ class Shelf:
         self.root = root
         self.changed: dict[int, None] = {}
         self.doomed: list[str] = []
+        self.lent: dict[str, str] = {}  # body files in the hands of intake writers, and whose
         self._index = index
         self._clock = clock
         self._random = random
@@ -156,23 +159,34 @@ class Shelf:
         file.append(pack(Type.HEAD, segment.log_id, 0, head, flags=1))
         file.datasync()
         self.fs.sync_directory(f"{self.root}/intake")
+        segment.worker = worker
         with self._lock:
             self._made.append(segment)
         return SegmentGrant(segment.number, segment.name, segment.log_id, file, self.limit)
 
-    def take_body(self) -> BodyGrant:
-        """Give an empty body file, making some ahead (blocking). Raises OSError."""
+    def spare_body(self, worker: str) -> BodyGrant | None:
+        """Give an empty body file made ahead, if there is one."""
         with self._lock:
-            if self._bodies:
-                return self._bodies.pop()
+            if not self._bodies:
+                return None
+            grant = self._bodies.pop()
+        self.lent[grant.name] = worker
+        return grant
+
+    def take_body(self, worker: str) -> BodyGrant:
+        """Give an empty body file, making some ahead (blocking). Raises OSError."""
+        grant = self.spare_body(worker)
+        if grant is not None:
+            return grant
         grants = []
         for _ in range(_BODIES):
             name = body_name(self.number())
             grants.append(BodyGrant(name, self.fs.create(f"{self.root}/{name}")))
         self.fs.sync_directory(f"{self.root}/body")
         with self._lock:
-            self._bodies += grants
-            return self._bodies.pop()
+            self._bodies += grants[1:]
+        self.lent[grants[0].name] = worker
+        return grants[0]
 
     def make_carry(self) -> tuple[Segment, File]:
         """Make a segment to carry live records to; its name is not synced yet (blocking). Raises OSError."""
@@ -225,6 +239,22 @@ class Shelf:
         return sum(segment.rows + segment.memory for segment in self.segments.values())
 
 
+def read_on(shelf: Shelf, segment: Segment) -> tuple[list[Accepted], int]:
+    """Sync a segment whose writer died, and read what custody has not heard of (blocking); tells its good length."""
+    file = shelf.fs.open(f"{shelf.root}/{segment.name}", write=True)
+    try:
+        file.datasync()
+        scan = Scan(file, log_id=segment.log_id)
+        found = [
+            decode_message(record, segment.number, segment.name)
+            for record in scan
+            if record.type == Type.MESSAGE and record.lsn > segment.last
+        ]
+        return found, scan.end
+    finally:
+        file.close()
+
+
 class Room:
     """Whether the disk still has its reserve; asks the file system now and then, never per message."""
 
@@ -267,8 +297,9 @@ class DirectSource:
         return self._made(lambda: self._shelf.make_segment(self._worker))
 
     def spare_body(self) -> BodyGrant:
-        """Take a body file."""
-        return self._made(self._shelf.take_body)
+        """Take a body file; only making more of them waits for the index's thread."""
+        grant = self._shelf.spare_body(self._worker)
+        return grant or self._made(lambda: self._shelf.take_body(self._worker))
 
     def room(self) -> bool:
         """Ask the disk."""

@@ -24,6 +24,7 @@ from penfold.queue.spool.record import GROUP, Accepted, Meta, Type, encode_meta,
 from penfold.queue.spool.thread import Gatherer, Inline, InlineGatherer, Thread, ThreadGatherer, Worker
 
 SPILL = 256 * 1024
+_PATIENCE = 16  # times SPILL that a body may grow in memory while no body file is at hand
 
 
 class SpoolBodyWriter:
@@ -46,15 +47,26 @@ class SpoolBodyWriter:
         self.size += len(chunk)
         self._pending += len(chunk)
         self.chunks.append(bytes(chunk))
-        if self._pending > self._spill:
+        if self._pending > self._spill and (self.grant is not None or self._find_file()):
             self._flush()
+
+    def _find_file(self) -> bool:
+        """Get a body file. When none is at hand just now, a body that is not huge may wait in memory for one."""
+        if not self._source.room():
+            raise Transient(NO_ROOM)
+        try:
+            self.grant = self._source.spare_body()
+        except MailError:
+            if self._pending > _PATIENCE * self._spill:
+                raise
+            return False
+        except OSError as error:
+            raise Transient(from_os_error(error)) from error
+        return True
 
     def _flush(self) -> None:
         try:
-            if self.grant is None:
-                if not self._source.room():
-                    raise Transient(NO_ROOM)
-                self.grant = self._source.spare_body()
+            assert self.grant is not None
             self.grant.file.append(self.chunks)
         except OSError as error:
             raise Transient(from_os_error(error)) from error
@@ -63,12 +75,20 @@ class SpoolBodyWriter:
         self.chunks.clear()
         self._pending = 0
 
+    def belongs_to(self, source: SegmentSource) -> bool:
+        """Whether this custody granted what the body lies in: a successor may have swept its file away."""
+        return self._source is source
+
     def finish(self) -> bytes:
         """Write what is left to the body file and sync it (blocking); gives the SHA-256."""
         assert self.grant is not None
         self._flush()
         self.grant.file.datasync()
         return self._hash.digest()
+
+    def spilled_elsewhere(self, source: SegmentSource) -> bool:
+        """Whether its octets are in a file that another custody made."""
+        return self.grant is not None and self._source is not source
 
     def abort(self) -> None:
         """Forget it all, unless the queue took it over."""
@@ -210,7 +230,7 @@ class IntakeWriter:
     ) -> QueueId:
         """Take custody; durable on return. Raises Transient."""
         assert isinstance(body, SpoolBodyWriter), "a body begun elsewhere"
-        if body.taken or not recipients:
+        if body.taken or not recipients or not body.belongs_to(self._source):
             raise Transient(NOT_NOW)
         if not self._source.room():
             raise Transient(NO_ROOM)

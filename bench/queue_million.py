@@ -1,0 +1,115 @@
+"""The queue with a million deferred messages: accept rate, restart to the first claim, memory, what lies on disk.
+
+    python bench/queue_million.py [--messages 1000000] [--directory DIR]
+
+"Must": accept rate within 20 % of an empty queue's; restart to first claim under 5 s; memory under 100 MB.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import tempfile
+import time
+
+from penfold.model import Address, Envelope, Origin, Recipient, Reply
+from penfold.queue.base import Done, Later
+from penfold.queue.spool.spool import Spool, open_spool
+
+ORIGIN = Origin("ESMTP", "192.0.2.1", 4711, "client.example", "", "s-1", "")
+BUSY = Reply.of(451, "4.4.1", "No answer from mx.example.net")
+LANES = 5000
+GROUP = 100
+
+
+def memory() -> float:
+    """Resident memory in MB."""
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+async def put(spool: Spool, body: bytes) -> None:
+    writer = spool.queue.begin()
+    writer.write(body)
+    number = random.randrange(LANES)
+    recipient = Recipient(Address("somebody", f"example{number}.test"))
+    envelope = Envelope(Address("sender", "example.net"), time.time(), 0, ORIGIN, message_id="<1@example.net>")
+    await spool.queue.accept(envelope, (recipient,), writer)
+
+
+async def accept_rate(spool: Spool, count: int) -> float:
+    """Messages a second, 4 KB each, in groups; finished at once so that the depth stays."""
+    body = b"x" * 4000
+    begun = time.perf_counter()
+    for _ in range(count // GROUP):
+        await asyncio.gather(*(put(spool, body) for _ in range(GROUP)))
+    rate = count / (time.perf_counter() - begun)
+    left = count
+    while left:
+        claims = await spool.custody.claim(time.time(), 1000, closed={f"smtp:{n}" for n in range(LANES)})
+        await spool.custody.settle([Done(claim.id, each.number) for claim in claims for each in claim.pending])
+        left -= len(claims)
+    await spool.custody.flush()
+    return rate
+
+
+async def fill(spool: Spool, count: int) -> None:
+    body = b"y" * 400
+    for _ in range(count // 1000):
+        await asyncio.gather(*(put(spool, body) for _ in range(1000)))
+        now = time.time()
+        claims = await spool.custody.claim(now, 1000)
+        await spool.custody.settle(
+            [
+                Later(c.id, 0, now + random.uniform(900, 14400), f"smtp:{random.randrange(LANES)}", 1, BUSY)
+                for c in claims
+            ]
+        )
+    await spool.custody.flush()
+
+
+def tree(root: str) -> str:
+    names = {name: os.listdir(f"{root}/{name}") for name in ("intake", "carry", "body")}
+    size = sum(os.path.getsize(f"{root}/intake/{name}") for name in names["intake"])
+    files = ", ".join(f"{name} {len(each)}" for name, each in names.items())
+    return f"files: {files}; segments {size / 1e6:.0f} MB, queue.db {os.path.getsize(f'{root}/queue.db') / 1e6:.0f} MB"
+
+
+async def build(root: str, messages: int, rate_of: int) -> None:
+    spool = open_spool(root)
+    print(f"empty: accept {await accept_rate(spool, rate_of):.0f}/s, memory {memory():.0f} MB", flush=True)
+    begun = time.perf_counter()
+    await fill(spool, messages)
+    took = time.perf_counter() - begun
+    print(f"filled with {messages} in {took:.0f} s ({messages / took:.0f}/s), memory {memory():.0f} MB", flush=True)
+    print(f"full: accept {await accept_rate(spool, rate_of):.0f}/s, memory {memory():.0f} MB", flush=True)
+    print(tree(root), spool.custody.depth(), flush=True)
+    os._exit(0)  # as kill -9 would
+
+
+async def restart(root: str) -> None:
+    begun = time.perf_counter()
+    spool = open_spool(root)
+    claims = await spool.custody.claim(time.time() + 7200, 100)
+    took = time.perf_counter() - begun
+    for claim in claims:
+        spool.bodies.open(claim.body).read()
+    print(f"restart to {len(claims)} claims: {took:.2f} s, memory {memory():.0f} MB, {spool.custody.depth()}")
+    await spool.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--directory")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
+        root = f"{directory}/spool"
+        if (child := os.fork()) == 0:
+            asyncio.run(build(root, arguments.messages, 10_000))
+        os.waitpid(child, 0)
+        asyncio.run(restart(root))
+
+
+if __name__ == "__main__":
+    main()
