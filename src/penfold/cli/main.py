@@ -36,6 +36,7 @@ COMMANDS = (
     Command("demo", "a whole mail host on loopback, with accounts and sample mail", "Try it"),
     Command("init", "write a first penfold.toml", "Set it up"),
     Command("config", "check, show and explain the configuration", "Set it up"),
+    Command("password", "print the verifier of a password, for the secrets file", "Set it up"),
     Command("serve", "run the mail host", "Run it"),
     Command("status", "what runs, what waits, what was done", "Run it"),
     Command("queue", "list, hold, release, retry, reroute or delete queued mail", "Run it"),

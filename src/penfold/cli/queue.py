@@ -131,10 +131,21 @@ def _edit_request(args: argparse.Namespace) -> dict[str, object]:
 def _print_json(answer: Iterator[dict[str, Any]]) -> int:
     for line in answer:
         if "done" not in line:
-            print(json.dumps(line, ensure_ascii=False))
+            print(json.dumps(_plain(line)))
         elif "recipients" in line["done"]:
             print(json.dumps(line["done"]))
     return 0
+
+
+def _plain(line: dict[str, Any]) -> dict[str, Any]:
+    """Give a recipient, or a message with its recipients, as a program wants to read it."""
+    if "recipients" in line:
+        first = line["recipients"][0] if line["recipients"] else {}
+        about = {name: first.get(name) for name in ("sender", "arrived", "size")}
+        return {"id": line["id"], **about, "recipients": [_plain(each) for each in line["recipients"]]}
+    route = line.get("route")
+    texts = {"reply": reply_text(line.get("reply")), "route": ":".join(route[:2]) if route else ""}
+    return line | {name: text for name, text in texts.items() if text}
 
 
 def _print_list(args: argparse.Namespace, answer: Iterator[dict[str, Any]]) -> int:
