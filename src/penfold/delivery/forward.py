@@ -101,10 +101,16 @@ def _own(path: str, owners: set[int]) -> bytes | None:
     except UnsafeFileError as error:
         raise Transient(_UNSAFE.with_text(f"{_UNSAFE.text}: {error}")) from None
     except OSError as error:
-        raise Transient(_UNSAFE if error.errno == errno.ELOOP else from_os_error(error)) from None
+        raise Transient(_unreadable(error)) from None
     if uid not in owners:
         raise Transient(_UNSAFE.with_text(f"{_UNSAFE.text}: it belongs to another user"))
     return data
+
+
+def _unreadable(error: OSError) -> Reply:
+    if error.errno == errno.ELOOP:
+        return _UNSAFE.with_text(f"{_UNSAFE.text}: it is a symbolic link")
+    return from_os_error(error).with_text(f"The .forward file cannot be read: {error.strerror}")
 
 
 def _parsed(data: bytes) -> tuple[Entry, ...]:
