@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 ROOT = os.geteuid() == 0
 SOURCE = Path(__file__).resolve().parents[2]
@@ -261,8 +262,7 @@ class Host:
 
     def connect(self, name: str = "smtp", timeout: float = PATIENCE) -> "Wire":
         """Connect and read the greeting."""
-        wire = Wire(socket.create_connection(("127.0.0.1", self.ports[name]), timeout))
-        return wire
+        return Wire(socket.create_connection(("127.0.0.1", self.ports[name]), timeout))
 
     def messages(self, user: str) -> list[bytes]:
         """What lies in a mailbox, in order of delivery."""
@@ -309,14 +309,14 @@ class Host:
                         found.append(event)
         return found
 
-    def __enter__(self) -> "Host":
+    def __enter__(self) -> Self:
         try:
             return self.start()
         except BaseException:
             self._abandon()
             raise
 
-    def __exit__(self, kind: type | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
                 self.stop()
@@ -415,7 +415,7 @@ class Wire:
     def close(self) -> None:
         self.sock.close()
 
-    def __enter__(self) -> "Wire":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,9 +1,6 @@
 """The host as a whole: it starts, takes mail in, delivers it, and stops leaving nothing behind."""
 
-import time
-
 import pytest
-
 from tests.system.host import DOMAIN, Host, text_message
 
 pytestmark = pytest.mark.xdist_group("host")
