@@ -27,6 +27,18 @@ class Condition:
         self._depth = depth
         self._metrics = metrics
 
+    def page(self) -> str:
+        """Write the metrics, with the queue's depth as it is now."""
+        metrics = self._metrics
+        if metrics is None:
+            return ""
+        for word, count in self._depth().items():
+            if word == "messages":
+                metrics.set("penfold_queue_messages", to=count)
+            else:
+                metrics.set("penfold_queue_recipients", word, to=count)
+        return metrics.exposition()
+
     async def status(self) -> Status:
         """Gather it."""
         config = self._config

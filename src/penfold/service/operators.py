@@ -20,6 +20,7 @@ from penfold.service.control import ControlSession
 from penfold.service.desk import Office, OperatorDesk
 from penfold.service.maildrop import Maildrop
 from penfold.service.opener import DirectOpener, Opener, RemoteOpener
+from penfold.service.page import PageSession
 from penfold.service.roles.base import Place, every
 from penfold.telemetry.events import Recorder
 from penfold.telemetry.metrics import Metrics
@@ -79,6 +80,7 @@ class Operators:
 
         self._accept(sockets.CONTROL, lambda: session(everything=True))
         self._accept(sockets.MAILQ, lambda: session(everything=False))
+        self._accept(sockets.METRICS, lambda: PageSession(self._condition.page))
         self._nudge()
         self._driver.spawn(every(PICKUP_SECONDS, self._sweep))
 

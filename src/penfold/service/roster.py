@@ -12,6 +12,8 @@ import msgspec
 
 import penfold
 from penfold.service.supervisor import Notes, Seat
+from penfold.telemetry import events
+from penfold.telemetry.metrics import Metrics
 
 NAME = "run/roster.json"
 
@@ -39,7 +41,8 @@ class Roster(msgspec.Struct, frozen=True):
 class RosterNotes:
     """Notes that keep the roster and pass everything on."""
 
-    def __init__(self, data: str, notes: Notes) -> None:
+    def __init__(self, data: str, notes: Notes, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics or Metrics()
         self._path = f"{data}/{NAME}"
         self._notes = notes
         self._started = time.time()
@@ -51,6 +54,7 @@ class RosterNotes:
         restarts = self._deaths[seat.role, seat.number]
         self._members[pid] = Member(seat.role, seat.number, seat.generation, pid, time.time(), restarts)
         self._write()
+        self._metrics.record(events.RoleStarted(at=time.time(), role=seat.role, pid=pid))
         self._notes.started(seat, pid)
 
     def ended(self, seat: Seat, pid: int, reason: str, *, expected: bool) -> None:
@@ -59,10 +63,12 @@ class RosterNotes:
         if not expected:
             self._deaths[seat.role, seat.number] += 1
         self._write()
+        self._metrics.record(events.RoleEnded(at=time.time(), role=seat.role, pid=pid, expected=expected))
         self._notes.ended(seat, pid, reason, expected=expected)
 
     def reloaded(self, *, ok: bool, detail: str) -> None:
-        """Pass it on."""
+        """Count it, pass it on."""
+        self._metrics.record(events.Reloaded(at=time.time(), ok=ok))
         self._notes.reloaded(ok=ok, detail=detail)
 
     def _write(self) -> None:

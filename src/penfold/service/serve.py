@@ -14,7 +14,7 @@ from penfold.config.sections import Config
 from penfold.model import ConfigError
 from penfold.net.leash import Leash
 from penfold.net.listener import bind_tcp, bind_unix
-from penfold.service import privileges, sockets, unix
+from penfold.service import books, privileges, sockets, unix
 from penfold.service.notes import SupervisorNotes
 from penfold.service.opener import fork_opener
 from penfold.service.roles import base
@@ -28,6 +28,7 @@ from penfold.service.roster import RosterNotes
 from penfold.service.secure import Certificates
 from penfold.service.supervisor import Plan, Seat, Supervisor, Work
 from penfold.service.tallies import Tallies
+from penfold.telemetry.metrics import Metrics
 
 Listeners = Mapping[str, list[socket]]
 
@@ -68,11 +69,11 @@ def prepare(config: Config) -> None:
     sockets.make_directories(config)
 
 
-def works(certificates: Certificates, tallies: Tallies) -> dict[str, Work]:
+def works(certificates: Certificates, tallies: Tallies, metrics: Metrics | None = None) -> dict[str, Work]:
     """Say what each role does."""
 
     def execute(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
-        return exec_role.work(Place(seat, config, sockets.own(listeners, frozenset())), leash)
+        return exec_role.work(Place(seat, config, sockets.own(listeners, frozenset()), metrics=metrics), leash)
 
     def queue(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
         agents = os.geteuid() == 0
@@ -81,17 +82,27 @@ def works(certificates: Certificates, tallies: Tallies) -> dict[str, Work]:
             return Queue(place, agents=agents)
 
         return base.work(
-            make, config.roles.user_queue, Place(seat, config, sockets.own(listeners, sockets.QUEUE_OWN)), leash
+            make,
+            config.roles.user_queue,
+            Place(seat, config, sockets.own(listeners, sockets.QUEUE_OWN), metrics=metrics),
+            leash,
         )
 
     def local(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
         return base.work(
-            Local, config.roles.user_local, Place(seat, config, sockets.own(listeners, frozenset())), leash
+            Local,
+            config.roles.user_local,
+            Place(seat, config, sockets.own(listeners, frozenset()), metrics=metrics),
+            leash,
         )
 
     def auth(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
         return base.work(
-            Auth, config.roles.user_auth, Place(seat, config, sockets.own(listeners, frozenset())), leash, secret=True
+            Auth,
+            config.roles.user_auth,
+            Place(seat, config, sockets.own(listeners, frozenset()), metrics=metrics),
+            leash,
+            secret=True,
         )
 
     def receive(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
@@ -100,7 +111,9 @@ def works(certificates: Certificates, tallies: Tallies) -> dict[str, Work]:
         def make(place: Place) -> Receive:
             return Receive(place, certificates, tallies)
 
-        return base.work(make, config.roles.user_receive, Place(seat, config, sockets.own(listeners, mine)), leash)
+        return base.work(
+            make, config.roles.user_receive, Place(seat, config, sockets.own(listeners, mine), metrics=metrics), leash
+        )
 
     return {"exec": execute, "queue": queue, "local": local, "auth": auth, "receive": receive}
 
@@ -112,13 +125,14 @@ def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None])
     listeners = {**bind(config), **sockets.bind_local(config)}
     if os.geteuid() == 0:
         listeners[sockets.OPENER] = [fork_opener(f"{config.data}/{sockets.MAILDROP}")]
+    metrics = Metrics(books.ROWS)
     supervisor = Supervisor(
         config,
-        works=works(Certificates(config), Tallies()),
+        works=works(Certificates(config), Tallies(), metrics),
         plan=plan,
         load=lambda: unix.within_rights(load()),
         listeners=listeners,
-        notes=RosterNotes(config.data, SupervisorNotes(config, sys.stderr)),
+        notes=RosterNotes(config.data, SupervisorNotes(config, sys.stderr), metrics),
         ready=ready,
     )
     return supervisor.run()

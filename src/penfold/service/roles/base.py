@@ -15,11 +15,12 @@ from penfold.model.ids import base32
 from penfold.net import loop as event_loop
 from penfold.net.driver import Driver
 from penfold.net.leash import Drain, Failed, Join, Leash, Ready
-from penfold.service import privileges
+from penfold.service import books, privileges
 from penfold.service.compose import World
 from penfold.service.supervisor import Seat
 from penfold.telemetry.eventlog import EventLog
 from penfold.telemetry.events import Recorder
+from penfold.telemetry.metrics import Metrics
 
 Listeners = Mapping[str, list[socket]]
 
@@ -45,6 +46,7 @@ class Place:
     config: Config
     listeners: Listeners
     clock: Callable[[], float] = time.time
+    metrics: Metrics | None = None
 
     @property
     def worker(self) -> str:
@@ -54,6 +56,8 @@ class Place:
 
 def work(make: Callable[[Place], Role], user: str, place: Place, leash: Leash, *, secret: bool = False) -> int:
     """Be a role: become its user, run its loop until told to drain; returns the exit code."""
+    if place.metrics is not None:
+        place.metrics.take_row(books.row(place.seat))
     try:
         privileges.raise_descriptor_limit()
         privileges.become(user, place.config.roles.group)

@@ -20,13 +20,14 @@ from penfold.queue.spool.rescue import rescue
 from penfold.queue.spool.shelf import Room
 from penfold.queue.spool.spool import Spool, open_spool
 from penfold.service import compose, unix
+from penfold.service.books import open_books
 from penfold.service.compose import House
 from penfold.service.journal import Journal
 from penfold.service.lines.delivery import LocalMailer
 from penfold.service.lines.execute import AgentDesk, AgentMailer
 from penfold.service.lines.intake import IntakeLine
 from penfold.service.operators import Operators
-from penfold.service.roles.base import Place, event_log, every, world
+from penfold.service.roles.base import Place, every, world
 from penfold.telemetry.eventlog import sweep
 from penfold.transport.mailers.base import Mailer
 from penfold.transport.mailers.discard import DiscardMailer
@@ -53,7 +54,7 @@ class Queue:
         config = self._place.config
         fs = PosixFileSystem()
         self._driver = Driver()
-        self._log = event_log(config, "queue")
+        self._log = open_books(config, "queue", self._place.metrics)
         surroundings = world(self._log, self._driver, self._place.clock)
         self._spool = open_spool(
             config.spool,
@@ -72,7 +73,9 @@ class Queue:
         self._dispatcher = compose.dispatcher(
             house, self._spool.custody, self._spool.bodies, self._mailers(house), door, surroundings
         )
-        self._operators = Operators(self._place, self._driver, self._spool, house, self._log, door, surroundings)
+        self._operators = Operators(
+            self._place, self._driver, self._spool, house, self._log, door, surroundings, self._place.metrics
+        )
         self._operators.start()
         self._running = self._driver.loop.create_task(self._dispatcher.run())
         self._driver.spawn(every(ROOM_SECONDS, self._say_room))

@@ -23,6 +23,7 @@ from penfold.service.roles.base import Place, every, world
 from penfold.service.secure import Certificates
 from penfold.service.tallies import ColumnMeter, ColumnSessions, Tallies
 from penfold.telemetry.eventlog import Batch
+from penfold.telemetry.log import Everyone
 from penfold.transport.receive.local import PickupSession
 from penfold.transport.receive.login import SaslLogin
 from penfold.transport.receive.session import Reception, SmtpSession, session_name
@@ -39,6 +40,7 @@ class Receive:
         self._certificates = certificates
         self._tallies = tallies
         self._events = Batch()
+        self._recorder = self._events if place.metrics is None else Everyone(self._events, place.metrics)
         self._acceptors: list[Acceptor] = []
         self._sessions = 0
 
@@ -48,8 +50,8 @@ class Receive:
         self._driver = Driver()
         self._queue = QueueLine(place.worker)
         self._auth = LoginClient()
-        surroundings = world(self._events, self._driver, place.clock)
-        journal = Journal(self._events, place.clock)
+        surroundings = world(self._recorder, self._driver, place.clock)
+        journal = Journal(self._recorder, place.clock)
         house = House(config)
         seat = place.seat.generation % 2 * 16 + place.seat.number % 16
         meters = {name: ColumnMeter(column, time.time) for name, column in self._tallies.columns(seat).items()}
