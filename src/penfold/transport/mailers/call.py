@@ -43,6 +43,8 @@ class Call:
         self._busy: set[Connection] = set()
         self._dials: set[asyncio.Task[None]] = set()
         self._opening = 0  # connections on their way to whoever waits
+        self._turns = 0  # connections about to take their next errand
+        self._over = False
         self.unclear = 0
 
     async def settlements(self) -> AsyncIterator[Settlement]:
@@ -53,6 +55,8 @@ class Call:
                 while self._settled:
                     yield self._settled.popleft()
                 if self._left:
+                    if not (self._busy or self._dials or self._turns):
+                        raise RuntimeError("an errand was lost")  # a fault of ours, told by the link; no mail is
                     self._waiter = asyncio.get_running_loop().create_future()
                     await self._waiter
         finally:
@@ -75,7 +79,13 @@ class Call:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._dials.add(task)
-        task.add_done_callback(self._dials.discard)
+        task.add_done_callback(self._dialled)
+
+    def _dialled(self, task: "asyncio.Task[None]") -> None:
+        self._dials.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            asyncio.get_running_loop().call_exception_handler({"message": "dialling failed", "exception": error})
+        self._wake()
 
     async def _fetch(self) -> None:
         """Open a connection for whoever waits."""
@@ -110,21 +120,37 @@ class Call:
                 self._reinforce(len(self._waiting))
 
     def _carry(self, connection: Connection, errand: Errand) -> None:
+        connection.on_end = self._ended
         try:
             freight = load(errand, self._bodies, connection.offered)
         except OSError as error:
             freight = from_os_error(error)
+        except BaseException:
+            connection.abort()
+            raise
         if isinstance(freight, Reply):
             self._give_up(errand, outcomes.refusal(freight))
             # Not at once: a thousand refusals in a row would be a thousand calls deep.
-            asyncio.get_running_loop().call_soon(self._next, connection)
+            self._turns += 1
+            asyncio.get_running_loop().call_soon(self._next_turn, connection)
             return
         self._busy.add(connection)
-        connection.carry(freight, partial(self._over, errand))
+        connection.carry(freight, partial(self._carried, errand))
 
-    def _over(self, errand: Errand, connection: Connection, ending: Ending) -> None:
+    def _next_turn(self, connection: Connection) -> None:
+        self._turns -= 1
+        self._next(connection)
+
+    def _ended(self, connection: Connection) -> None:
+        """Hear that a connection is gone."""
+        self._busy.discard(connection)
+        self._wake()
+
+    def _carried(self, errand: Errand, connection: Connection, ending: Ending) -> None:
         """Hear how a transaction ended."""
         self._busy.discard(connection)
+        if self._over:
+            return
         verdict = outcomes.judge(errand, ending, connection.host, dsn="DSN" in connection.offered)
         self._settle(errand, verdict.settled)
         self.unclear += verdict.unclear
@@ -136,7 +162,7 @@ class Call:
 
     def _elsewhere(self, errand: Errand, connection: Connection, last: Outcome | None) -> None:
         """Try the next address; but a connection used before may just have come to its end."""
-        if connection.served <= 1:
+        if not connection.reused:
             errand.tried.add(connection.candidate)
             errand.last = last
         self._spawn(self._fetch_for(errand))
@@ -148,10 +174,14 @@ class Call:
         for number, outcome in outcomes_:
             self._settled.append(Settlement(errand.job.id, number, outcome))
         self._left -= len(outcomes_)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     async def _break_off(self) -> None:
+        self._over = True
         self._waiting.clear()
         for connection in list(self._busy):
             connection.abort()

@@ -24,6 +24,7 @@ from penfold.transport.mailers.exchanges import Candidate
 from penfold.transport.mailers.hop import Terms
 
 _QUIT_SECONDS = 10.0
+_LOST = {"connection lost", "timeout", "broken off"}  # reasons to close that are no breach of the protocol
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -60,7 +61,11 @@ class Safety(msgspec.Struct, frozen=True):
 
 
 class Connection:
-    """A session of the client core on a link. ``host`` names the server; ``served`` counts its transactions."""
+    """A session of the client core on a link.
+
+    ``host`` names the server; ``served`` counts the transactions it heard of, ``reused`` tells whether there was one
+    before the last; ``on_end`` hears that the link is gone.
+    """
 
     def __init__(
         self, settings: ClientSettings, safety: Safety, candidate: Candidate, loop: asyncio.AbstractEventLoop
@@ -78,8 +83,9 @@ class Connection:
         self.candidate = candidate
         self.host = candidate.name
         self.served = 0
+        self.reused = False
         self.opened: asyncio.Future[Refusal | None] = loop.create_future()
-        self.on_idle_end: Callable[[Connection], None] | None = None
+        self.on_end: Callable[[Connection], None] | None = None
 
     # What the mailer calls.
 
@@ -100,6 +106,7 @@ class Connection:
 
     def carry(self, freight: Freight, over: "Callable[[Connection, Ending], None]") -> None:
         """Begin a transaction; ``over`` is called once, perhaps before this returns."""
+        self.reused = self.served > 0
         self._over = over
         self._chunks = iter(freight.chunks)
         self._forget()
@@ -125,6 +132,11 @@ class Connection:
         self._leaving = True
         if not self._link.closing:
             self._link.deadline(self._link.now() + _QUIT_SECONDS)
+
+    def drain(self) -> None:
+        """End now if at rest; the process is about to."""
+        if self._client.idle and self.opened.done():
+            self.quit()
 
     def abort(self) -> None:
         """Cut the connection without a word."""
@@ -181,8 +193,8 @@ class Connection:
         self._turn()
         self._client.abort("connection lost")
         self._turn()
-        if self.on_idle_end is not None:
-            self.on_idle_end(self)
+        if self.on_end is not None:
+            self.on_end(self)
 
     # Steps of the core.
 
@@ -289,7 +301,7 @@ class Connection:
         self._sender = step.reply
 
     def _recipient_reply(self, step: steps.RecipientReply) -> None:
-        if not step.reply.positive:
+        if not step.reply.positive and step.reply.code != 421:
             self._answered.add(step.number)
 
     def _ready(self, _step: steps.TransactionReady) -> None:
@@ -320,7 +332,7 @@ class Connection:
 
     def _done(self, step: steps.Done) -> None:
         over, self._over, self._chunks = self._over, None, None
-        self.served += 1
+        self.served += self._sender is not None
         if over is not None:
             ending = Ending(
                 step.replies, frozenset(self._answered), self._sender, self._sent, self._client.closed, self._trouble
@@ -328,7 +340,8 @@ class Connection:
             over(self, ending)
 
     def _closed(self, step: steps.Closed) -> None:
-        self._refuse(step.reply or Reply.of(451, "4.4.2", f"{self.host}: {step.reason}"), said=step.reply is not None)
+        status = "4.4.2" if step.reason in _LOST else "4.5.0"
+        self._refuse(step.reply or Reply.of(451, status, f"{self.host}: {step.reason}"), said=step.reply is not None)
         if self._link is not None:
             self._flush()
             self._link.close()

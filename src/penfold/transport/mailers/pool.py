@@ -69,7 +69,7 @@ class Pool:
         while waiting:
             connection = waiting.pop()
             self._resting -= 1
-            connection.on_idle_end = None
+            connection.on_end = None
             if connection.usable:
                 return connection
         self._idle.pop(lane, None)
@@ -85,7 +85,7 @@ class Pool:
         waiting = self._idle.setdefault(lane, [])
         waiting.append(connection)
         self._resting += 1
-        connection.on_idle_end = lambda gone: self._drop(lane, gone)
+        connection.on_end = lambda gone: self._drop(lane, gone)
         connection.rest(self._settings.idle)
 
     def fresh(self, connection: Connection) -> bool:
