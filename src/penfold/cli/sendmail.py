@@ -23,11 +23,12 @@ from penfold.protocols.pickup.writer import END, chunk, head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO, NoReturn
 
 EX_OK, EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_UNAVAILABLE, EX_OSERR, EX_IOERR, EX_TEMPFAIL = 0, 64, 65, 66, 69, 71, 74, 75
 _PIECE = 65536
+_KEPT = 16 << 20  # octets
 _NAMES = {"mailq": "p", "newaliases": "i", "runq": "q", "smtpd": "d", "rmail": "m"}
 # What may follow -b: m deliver, s SMTP on stdin, p list, i aliases, d D l daemon, v t verify, h H host status.
 _MODES = frozenset("mspidDlvthH")
@@ -227,32 +228,51 @@ def connect(data: str, name: str) -> _socket.socket | None:
     return link
 
 
-def send(link: _socket.socket, start: bytes, content: Iterator[bytes]) -> int:
-    """Hand the message to the daemon and report what it says."""
+class Kept:
+    """A message on its way to the daemon, kept in case the daemon ends before it answers; up to a size."""
+
+    def __init__(self, content: Iterator[bytes]) -> None:
+        self._content = content
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._content:
+            self._size += len(piece)
+            if self._size <= _KEPT:
+                self._pieces.append(piece)
+            yield piece
+
+    def again(self) -> Iterator[bytes] | None:
+        """Give it once more, with what was not read yet; None where it is too large."""
+        if self._size > _KEPT:
+            return None
+        self._pieces.extend(self._content)
+        return iter(self._pieces)
+
+
+def send(link: _socket.socket, start: bytes, content: Iterable[bytes]) -> list[str]:
+    """Hand the message to the daemon; gives what it says, which is nothing when it ends meanwhile."""
     link.settimeout(600)
     try:
-        try:
-            link.sendall(start)
-            for piece in content:
-                link.sendall(chunk(piece))
-            link.sendall(END)
-            link.shutdown(_socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it may have refused before it heard all: its answer says so, or there is none
-        answer = b""
+        link.sendall(start)
+        for piece in content:
+            link.sendall(chunk(piece))
+        link.sendall(END)
+        link.shutdown(_socket.SHUT_WR)
+    except OSError:
+        pass  # it may have refused before it heard all: its answer says so, or there is none
+    answer = b""
+    try:
         while octets := link.recv(4096):
             answer += octets
-    except OSError as error:
-        sys.stderr.write(f"sendmail: the mail system went away: {error.strerror or error}; the message may be lost\n")
-        return EX_TEMPFAIL
-    return report(answer.decode("utf-8", "replace").splitlines())
+    except OSError:
+        return []
+    return answer.decode("utf-8", "replace").splitlines() if answer.endswith(b"\n") else []
 
 
 def report(lines: list[str]) -> int:
     """Turn the daemon's answer into words and an exit code."""
-    if not lines:
-        sys.stderr.write("sendmail: the mail system did not answer; the message was NOT sent\n")
-        return EX_TEMPFAIL
     for line in lines:
         if not line.startswith("2"):
             sys.stderr.write(f"sendmail: {line}\n")
@@ -336,7 +356,20 @@ def submit(call: Call) -> int:
     content = pieces(sys.stdin.buffer, dots_end=call.dots_end)
     data = data_directory(call.config)
     link = connect(data, "sendmail.sock")
-    return drop(data, start, content) if link is None else send(link, start, content)
+    return drop(data, start, content) if link is None else hand_over(data, link, start, content)
+
+
+def hand_over(data: str, link: _socket.socket, start: bytes, content: Iterator[bytes]) -> int:
+    """Send to the daemon; if it ends before it answers, leave the message for the next one (twice is not lost)."""
+    kept = Kept(content)
+    lines = send(link, start, kept)
+    if lines:
+        return report(lines)
+    again = kept.again()
+    if again is not None:
+        return drop(data, start, again)
+    sys.stderr.write("sendmail: the mail system ended before it answered; the message may be lost\n")
+    return EX_TEMPFAIL
 
 
 def speak_smtp(call: Call) -> int:

@@ -9,6 +9,7 @@ us.
 """
 
 import array
+import contextlib
 import errno
 import os
 import re
@@ -64,13 +65,22 @@ def _checked(name: bytes) -> bytes:
     return name
 
 
-def fork_opener(directory: str) -> socket.socket:
-    """Start the helper; it ends when the last holder of the socket given back does. Raises OSError."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork() == 0:
-        _be_opener(theirs.fileno(), directory)
-    theirs.close()
-    return ours
+class Helper:
+    """The forked helper; ``socket`` is for whoever asks it. It ends when the last holder of that socket does."""
+
+    def __init__(self, directory: str) -> None:
+        """Fork it. Raises OSError."""
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._pid = os.fork()
+        if self._pid == 0:
+            _be_opener(theirs.fileno(), directory)
+        theirs.close()
+
+    def close(self) -> None:
+        """Let go of it and wait for its end; the roles that held it have ended before."""
+        self.socket.close()
+        with contextlib.suppress(ChildProcessError):  # whoever waits for any child may have met it
+            os.waitpid(self._pid, 0)
 
 
 def _be_opener(descriptor: int, directory: str) -> NoReturn:

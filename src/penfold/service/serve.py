@@ -16,7 +16,7 @@ from penfold.net.leash import Leash
 from penfold.net.listener import bind_tcp, bind_unix
 from penfold.service import books, privileges, sockets, unix
 from penfold.service.notes import SupervisorNotes
-from penfold.service.opener import fork_opener
+from penfold.service.opener import Helper
 from penfold.service.roles import base
 from penfold.service.roles import execute as exec_role
 from penfold.service.roles.auth import Auth
@@ -123,8 +123,9 @@ def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None])
     config = unix.within_rights(config)
     prepare(config)
     listeners = {**bind(config), **sockets.bind_local(config)}
-    if os.geteuid() == 0:
-        listeners[sockets.OPENER] = [fork_opener(f"{config.data}/{sockets.MAILDROP}")]
+    helper = Helper(f"{config.data}/{sockets.MAILDROP}") if os.geteuid() == 0 else None
+    if helper is not None:
+        listeners[sockets.OPENER] = [helper.socket]
     metrics = Metrics(books.ROWS)
     supervisor = Supervisor(
         config,
@@ -135,7 +136,11 @@ def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None])
         notes=RosterNotes(config.data, SupervisorNotes(config, sys.stderr), metrics),
         ready=ready,
     )
-    return supervisor.run()
+    try:
+        return supervisor.run()
+    finally:
+        if helper is not None:
+            helper.close()
 
 
 class LoadedApart(msgspec.Struct, array_like=True):

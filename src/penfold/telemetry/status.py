@@ -30,8 +30,8 @@ class Traffic(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything at one moment (``at``, POSIX seconds). ``queue`` is what ``Custody.depth`` says, ``oldest`` when its oldest message came
-    (0 for none); sizes in octets.
+    """Everything at one moment (``at``, POSIX seconds). ``queue`` is what ``Custody.depth`` says, ``oldest`` when
+    its oldest message came (0 for none); sizes in octets.
     """
 
     hostname: str

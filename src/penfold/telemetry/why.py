@@ -38,6 +38,7 @@ _REFUSALS = (
     events.Policy,
     events.MessageRefused,
 )
+_SETTLED = (events.Delivered, events.Bounced, events.Expanded)
 _EARLIER = 2 * 86400.0  # seconds a session may have begun before its message was accepted
 
 Kind = Literal["queue-id", "message-id", "address", "client"]
@@ -106,10 +107,25 @@ def story(id_: str, of_message: Iterable[AnyEvent]) -> Story:
     """Tell the story of one message from its events."""
     ordered = tuple(sorted(of_message, key=lambda event: event.at))
     accepted = next((event for event in ordered if isinstance(event, events.Accepted) and event.id == id_), None)
-    over = any(isinstance(event, events.Finished) and event.id == id_ for event in ordered)
+    over = _over(id_, ordered, accepted)
     state = "done" if over else "waiting" if accepted else "unknown"
     lines = tuple(_line(event) for event in ordered)
     return Story(id_, accepted.message_id if accepted else "", state, lines, ordered)
+
+
+def _over(id_: str, ordered: Iterable[AnyEvent], accepted: events.Accepted | None) -> bool:
+    """Whether every recipient is settled: the queue said so, or each number met was delivered, bounced or replaced."""
+    open_, settled = set(range(accepted.count if accepted else 0)), set()
+    for event in ordered:
+        if event.id != id_:
+            continue
+        if isinstance(event, events.Finished):
+            return True
+        if isinstance(event, _SETTLED):
+            settled.add(event.number)
+        elif isinstance(event, events.Routed | events.Attempt | events.Deferred):
+            open_.add(event.number)
+    return bool(settled) and open_ <= settled
 
 
 def render(explanation: Explanation) -> str:
