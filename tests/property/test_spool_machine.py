@@ -127,12 +127,15 @@ class Machine(RuleBasedStateMachine):
         self.run(self.memory.settle([left for left, _ in pairs]))
         self.run(self.spool.custody.settle([right for _, right in pairs]))
         self.memory.abandon([claim])
-        self.spool.custody.abandon([other])
+        self.run(self.give_back([other]))
+
+    async def give_back(self, claims: list[Claim]) -> None:
+        self.spool.custody.abandon(claims)
 
     @rule()
     def abandon_all(self) -> None:
         self.memory.abandon([left for left, _ in self.claims])
-        self.spool.custody.abandon([right for _, right in self.claims])
+        self.run(self.give_back([right for _, right in self.claims]))
         self.claims.clear()
 
     @rule(order=st.sampled_from(["hold", "release", "flush", "delete"]), selection=SELECTIONS)

@@ -220,7 +220,8 @@ class Custodian(SegmentKeeper):
             message = self.messages.get(claim.id)
             if message is None:
                 continue
-            back = [message.entries[each.number] for each in claim.pending if each.number in message.entries]
+            claimed = [message.entries.get(each.number) for each in claim.pending]
+            back = [entry for entry in claimed if entry is not None and entry.active]
             for entry in back:
                 entry.active = False
             self._give_back(message, back)
@@ -476,6 +477,10 @@ class Custodian(SegmentKeeper):
             timer.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.flush()
-        await self.thread.run(self.index.close)
-        self.thread.close()
+        end = self.index.drop
+        try:
+            await self.flush()
+            end = self.index.close
+        finally:
+            await self.thread.run(end)
+            self.thread.close()

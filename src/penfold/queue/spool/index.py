@@ -350,10 +350,11 @@ class Index:
         ask = f"SELECT {_RECIPIENT} FROM recipient r WHERE r.message=? ORDER BY r.number"  # noqa: S608
         return [_entry(row) for row in self._db.execute(ask, (key,))]
 
-    def after(self, key: int, limit: int) -> list[MessageRow]:
-        """Give messages in the order of their keys, beginning behind ``key``."""
+    def page(self, key: int, limit: int) -> list[tuple[MessageRow, list[Entry]]]:
+        """Give messages with their recipients, in the order of their keys, beginning behind ``key``."""
         ask = f"SELECT {_MESSAGE} FROM message m WHERE m.key>? ORDER BY m.key LIMIT ?"  # noqa: S608
-        return [_message_row(row) for row in self._db.execute(ask, (key, limit))]
+        rows = [_message_row(row) for row in self._db.execute(ask, (key, limit))]
+        return [(row, self.recipients(row.key)) for row in rows]
 
     def located(self, segment: int) -> list[MessageRow]:
         """Give the messages whose octets lie in a segment."""

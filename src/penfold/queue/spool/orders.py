@@ -51,38 +51,49 @@ class SpoolAdmin:
             return Shown(id=qid, envelope=message.envelope, body=message.body, recipients=lines)
         return None
 
-    async def _messages(self, selection: Selection) -> AsyncIterator[tuple[Message, list[Entry]]]:
-        """Give matching messages with all their recipients: those in memory alone, then those in rows by age."""
+    async def _messages(
+        self, selection: Selection, *, exact: bool = False
+    ) -> AsyncIterator[tuple[Message, list[Entry]]]:
+        """Give matching messages with all their recipients: those in memory alone, then those in rows by age.
+
+        ``exact`` reads the recipients again at the moment they are given, for who will change them.
+        """
         now = self._custodian.clock()
         seen: set[int] = set()
         for message in [each for each in self._custodian.messages.values() if not each.in_rows]:
             if selection.takes_message(message.id, message.envelope, now):
                 seen.add(message.key)
                 yield message, list(message.entries.values())
-        async for message in self._rows(selection):
+        async for message, entries in self._rows(selection):
             if message.key not in seen and selection.takes_message(message.id, message.envelope, now):
-                yield message, await self._entries(message)
+                given = await self._custodian.recipients_in_rows(message) if exact else entries
+                yield message, self._as_in_memory(message, given)
 
-    async def _rows(self, selection: Selection) -> AsyncIterator[Message]:
-        index, run = self._custodian.index, self._custodian.thread.run
-        if selection.ids:
-            for qid in selection.ids:
-                row = await run(partial(index.message, QueueId(qid)))
-                if row is not None:
-                    yield Message.of(row)
-            return
+    async def _rows(self, selection: Selection) -> AsyncIterator[tuple[Message, list[Entry]]]:
+        custodian = self._custodian
+        for qid in selection.ids:
+            row = await custodian.thread.run(partial(custodian.index.message, QueueId(qid)))
+            if row is not None:
+                message = Message.of(row)
+                yield message, await custodian.recipients_in_rows(message)
         key = -1
-        while page := await run(partial(index.after, key, _PAGE)):
-            for row in page:
-                yield Message.of(row)
-            key = page[-1].key
+        while not selection.ids:
+            async with custodian.writing:
+                page = await custodian.thread.run(partial(custodian.index.page, key, _PAGE))
+            if not page:
+                return
+            for row, entries in page:
+                if any(selection.takes(entry) for entry in entries) or row.id in custodian.messages:
+                    yield Message.of(row), entries
+            key = page[-1][0].key
 
-    async def _entries(self, message: Message) -> list[Entry]:
-        entries = {entry.number: entry for entry in await self._custodian.recipients_in_rows(message)}
+    def _as_in_memory(self, message: Message, entries: list[Entry]) -> list[Entry]:
         known = self._custodian.messages.get(message.id)
-        if known is not None:
-            entries.update(known.entries)
-        return list(entries.values())
+        if known is None:
+            return entries
+        overlaid = {entry.number: entry for entry in entries}
+        overlaid.update(known.entries)
+        return list(overlaid.values())
 
     async def hold(self, selection: Selection) -> int:
         """Keep from delivery until released."""
@@ -147,7 +158,7 @@ class SpoolAdmin:
         try:
             async with custodian.turn:
                 await custodian.commit()
-                async for message, entries in self._messages(selection):
+                async for message, entries in self._messages(selection, exact=True):
                     for entry in entries:
                         count += self._apply(message, entry, selection, change)
                     if count and not count % 1000:
@@ -173,7 +184,7 @@ class SpoolAdmin:
         try:
             async with custodian.turn:
                 await custodian.commit()
-                async for message, entries in self._messages(Selection(ids=(qid,))):
+                async for message, entries in self._messages(Selection(ids=(qid,)), exact=True):
                     count = self._replace(message, entries, number, addresses)
                     await custodian.commit(durable=True)
                     return count

@@ -13,6 +13,7 @@ fails closes the segment for good; all that waited get a 4yz.
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 
 from penfold.model import BodyRef, Envelope, MailError, QueueId, Recipient, Transient, from_os_error
@@ -235,11 +236,7 @@ class IntakeWriter:
         if not self._source.room():
             raise Transient(NO_ROOM)
         body.taken = True
-        try:
-            waiting = await self._waiting(sized(envelope, body.size + len(prefix)), tuple(recipients), body, prefix)
-        except BaseException:
-            body.drop()
-            raise
+        waiting = await self._waiting(sized(envelope, body.size + len(prefix)), tuple(recipients), body, prefix)
         self._group.put(waiting)
         await waiting.future
         return body.id
@@ -250,12 +247,24 @@ class IntakeWriter:
         if body.grant is None:
             meta = Meta(body.id, envelope, recipients)
         else:
-            try:
-                digest = await self._bodies.run(body.finish)
-            except OSError as error:
-                raise Transient(from_os_error(error)) from error
+            digest = await self._finished(body)
             meta = Meta(body.id, envelope, recipients, body.grant.name, prefix, body.size, digest)
         return Waiting(envelope, recipients, body, prefix, encode_meta(meta), self._loop.create_future())
+
+    async def _finished(self, body: SpoolBodyWriter) -> bytes:
+        finishing = asyncio.ensure_future(self._bodies.run(body.finish))
+        try:
+            return await asyncio.shield(finishing)
+        except asyncio.CancelledError:
+            # The thread still writes to the descriptor: it is closed when the thread is done, not before.
+            finishing.add_done_callback(partial(_drop_after, body))
+            raise
+        except OSError as error:
+            body.drop()
+            raise Transient(from_os_error(error)) from error
+        except MailError:
+            body.drop()
+            raise
 
     async def close(self) -> None:
         """Finish what waits and give the segment back."""
@@ -326,6 +335,11 @@ class IntakeWriter:
         except MailError as error:
             return error
         return None
+
+
+def _drop_after(body: SpoolBodyWriter, finishing: asyncio.Future[bytes]) -> None:
+    finishing.exception()
+    body.drop()
 
 
 def _resolve(future: asyncio.Future[None], error: MailError | None) -> None:
