@@ -1,4 +1,4 @@
-"""``python -m bench.torture --kills N``: kill a mail host's processes N times under load, and account for every message.
+"""``python -m bench.torture --kills N``: kill processes of a mail host N times under load, and account for all mail.
 
 Exits 1 when an acknowledged message was lost, one was garbled, or a repetition has no explanation. The account goes to
 standard output, with the seed that chose the victims and the moments.

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Self
 
 ROOT = os.geteuid() == 0
-SOURCE = Path(__file__).resolve().parents[2]
+SOURCE = Path(os.environ.get("PENFOLD_SOURCE") or Path(__file__).resolve().parents[2] / "src")  # what is run
 USERS = {"receive": "nobody", "queue": "mail", "local": "news", "auth": "proxy"}
 PASSWORDS = {"alice": "alice-demo", "bob": "bob-demo", "carol": "carol-demo"}
 DOMAIN = "example.test"
@@ -103,7 +103,7 @@ class Host:
         for name in self.settings.accounts:
             lines += ["[[account]]", f'address = "{name}@{DOMAIN}"', f'mailbox = "maildir:{name}"']
             lines += [f"password_hash = {_toml(_hashed(PASSWORDS[name]))}"]
-        self._put(self.config, "\n".join(lines) + "\n")
+        self._put(self.config, "\n".join(lines).replace("{home}", str(self.home)) + "\n")
         for name, text in self.settings.files.items():
             self._put(self.home / name, text.replace("{home}", str(self.home)))
 
@@ -131,7 +131,7 @@ class Host:
             for name, said in listeners.items()
         }
         return {
-            "": {"hostname": "mx.example.test", "data": str(self.data), "local_domains": [DOMAIN]},
+            "": {"hostname": "mx.example.test", "data": str(self.data), "local_domains": [DOMAIN, "mx.example.test"]},
             "tls": {"certificate": "auto"},
             "auth": {"failures": 1000},
             "limits": {"connections_per_client": 20_000, "connection_rate": 0},
@@ -149,7 +149,7 @@ class Host:
         argv = [*self.settings.wrapper, sys.executable, "-c", code, "serve", "--config", str(self.config)]
         if self.settings.descriptors:
             argv = ["sh", "-c", f'ulimit -n {self.settings.descriptors}; exec "$@"', "sh", *argv]
-        env = {**os.environ, "PYTHONPATH": str(SOURCE / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 argv, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, env=env, start_new_session=True

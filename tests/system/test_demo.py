@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -68,12 +69,18 @@ class Demo:
         self.process.stdout.close()
 
     def until(self, true):
-        """Read on until a line is as wanted."""
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            if true(self.lines[-1]):
-                return self.lines[-1]
-        raise AssertionError("it ended before:\n" + "\n".join(self.lines))
+        """Read on until a line is as wanted; fails when that takes too long."""
+        deadline = threading.Timer(PATIENCE, self.process.send_signal, [signal.SIGTERM])
+        deadline.start()
+        try:
+            for line in self.process.stdout:
+                self.lines.append(line.rstrip("\n"))
+                if true(self.lines[-1]):
+                    return self.lines[-1]
+        finally:
+            deadline.cancel()
+            deadline.join()
+        raise AssertionError("it ended, or took too long, before:\n" + "\n".join(self.lines))
 
     def ready(self):
         self.until(lambda line: line == "ready")

@@ -79,7 +79,7 @@ def sent(client: Wire, message: bytes) -> bool:
     reply = client.say("DATA")
     if reply.startswith(b"354"):
         reply = client.say(message + b".")
-    assert reply.startswith(b"250") or reply.startswith(b"451 4.3.2"), reply
+    assert reply.startswith((b"250", b"451 4.3.2")), reply
     if not reply.startswith(b"250"):
         client.say("RSET")
     return reply.startswith(b"250")

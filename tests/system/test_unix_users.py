@@ -637,12 +637,38 @@ def _taken(host: UnixHost, subject: str, *users: User) -> bool:
     return True
 
 
-def test_after_a_reload_new_agents_deliver(host, person):
+def test_after_a_reload_new_agents_deliver(person):
     ann, bob = person(), person()
-    host.send(ann.address)
-    host.wait_for_mbox(ann)
-    host.reload()
-    subject = token()
-    wait_until(lambda: _taken(host, subject, bob, ann), host.trouble)
-    host.wait_for_mbox(bob)
-    wait_until(lambda: host.mbox(ann).count(b"A line.") == 2, host.trouble)
+    with UnixHost(settings()) as host:
+        host.send(ann.address)
+        host.wait_for_mbox(ann)
+        host.reload()
+        subject = token()
+        wait_until(lambda: _taken(host, subject, bob, ann), host.trouble)
+        host.wait_for_mbox(bob)
+        wait_until(lambda: host.mbox(ann).count(b"A line.") == 2, host.trouble)
+
+
+# -- without root
+
+
+def test_a_host_of_a_plain_user_works_as_that_user_and_no_other():
+    games = pwd.getpwnam(PROGRAM_USER)
+    rights = ("setpriv", f"--reuid={games.pw_uid}", f"--regid={games.pw_gid}", "--clear-groups")
+    said = settings(
+        "mbox:{spool}/{user}", aliases='who: "|{home}/whoami"\narchive: {home}/out/archive\n', program_user="nobody"
+    )
+    said.wrapper = rights
+    host = UnixHost(said, spool_mode=0o1777)
+    host.whoami()
+    os.chown(host.home, games.pw_uid, games.pw_gid)
+    with host:
+        host.send(f"who@{DOMAIN}", f"archive@{DOMAIN}", f"{PROGRAM_USER}@{DOMAIN}")
+        assert host.wait_for_file(host.out / PROGRAM_USER).startswith(f"uid={games.pw_uid}({PROGRAM_USER}) ")
+        host.wait_for_file(host.out / "archive")
+        host.wait_for_file(host.spool / PROGRAM_USER)
+        assert "exec" not in host.roles().values()
+        with host.smtp() as client:
+            client.ehlo()
+            client.mail("eve@other.test")
+            assert client.rcpt(f"nobody@{DOMAIN}")[0] == 550
