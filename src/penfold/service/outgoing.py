@@ -1,10 +1,13 @@
 """The ways out to other hosts, built from the configuration."""
 
 from collections.abc import Callable, Mapping
+from ssl import TLSVersion
 
 from msgspec.structs import replace
 
+from penfold.config.load import load_secrets
 from penfold.config.sections import Config
+from penfold.model import ConfigError
 from penfold.net.dns import Resolver, system_resolver
 from penfold.net.driver import Driver
 from penfold.net.local import is_local
@@ -20,14 +23,13 @@ from penfold.transport.mailers.smtp import SmtpMailer
 _ANY = {"0.0.0.0", "::", "", "*"}
 
 
-def ways_out(
-    config: Config, bodies: Bodies, driver: Driver, *, account: Account | None = None, authorities: bytes | None = None
-) -> list[SmtpMailer]:
-    """Build the mailers ``smtp`` and ``lmtp``.
+def ways_out(config: Config, bodies: Bodies, driver: Driver, *, account: Account | None = None) -> list[SmtpMailer]:
+    """Build the mailers ``smtp`` and ``lmtp``; ``account`` is our log-in at the smart host, if the caller has it.
 
-    ``account`` is our log-in at the smart host, ``authorities`` the PEM bundle its certificate is verified by (None:
-    the system's).
+    Raises ConfigError when a log-in is configured and cannot be had: without it the smart host would refuse the mail.
     """
+    if config.routing.smart_host_login and account is None:
+        account = _login(config)
     finder = Finder(resolver(config), Ourselves(names=frozenset({config.hostname})), own=listening(config))
     smtp = Settings(
         client=ClientSettings(hostname=config.hostname),
@@ -35,10 +37,29 @@ def ways_out(
         special=smart_host(config, account),
         per_connection=config.concurrency.messages_per_connection,
         connections=config.concurrency.most,
-        authorities=authorities,
+        authorities=_authorities(config.tls.client_ca),
+        oldest_tls=TLSVersion.TLSv1_3 if config.tls.minimum == "1.3" else TLSVersion.TLSv1_2,
     )
     lmtp = replace(smtp, client=ClientSettings(hostname=config.hostname, lmtp=True), special={})
     return [SmtpMailer(driver, bodies, finder, smtp), LmtpMailer(driver, bodies, finder, lmtp)]
+
+
+def _login(config: Config) -> Account:
+    wanted = config.routing.smart_host_login
+    for login in load_secrets(config.secrets).login:
+        if login.name == wanted:
+            return Account(login.user, login.password)
+    raise ConfigError(f"there is no log-in {wanted!r}", file=config.secrets, hint=f"add a table [login.{wanted}]")
+
+
+def _authorities(path: str) -> bytes | None:
+    if not path:
+        return None
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="see tls.client_ca") from error
 
 
 def smart_host(config: Config, account: Account | None) -> Mapping[str, Terms]:

@@ -151,7 +151,7 @@ class Call:
         self._busy.discard(connection)
         if self._over:
             return
-        verdict = outcomes.judge(errand, ending, connection.host, dsn="DSN" in connection.offered)
+        verdict = outcomes.judge(errand, ending, connection.success)
         self._settle(errand, verdict.settled)
         self.unclear += verdict.unclear
         if verdict.again:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from penfold.model import RemoteProtocolError, Reply, from_os_error
+from penfold.model import Delivered, RemoteProtocolError, Reply, from_os_error
 from penfold.net.link import Closing, Link
 from penfold.net.tls import TlsFacts
 from penfold.protocols.base import NEED_DATA
@@ -23,6 +23,7 @@ from penfold.transport.mailers.errand import Freight
 from penfold.transport.mailers.exchanges import Candidate
 from penfold.transport.mailers.hop import Terms
 
+_TAKEN = Reply.of(250, "2.0.0", "OK")
 _QUIT_SECONDS = 10.0
 _LOST = {"connection lost", "timeout", "broken off"}  # reasons to close that are no breach of the protocol
 
@@ -79,6 +80,7 @@ class Connection:
         self._turning = self._leaving = False
         self._over: Callable[[Connection, Ending], None] | None = None
         self._chunks: Iterator[bytes] | None = None
+        self._final = settings.lmtp
         self._forget()
         self.candidate = candidate
         self.host = candidate.name
@@ -103,6 +105,11 @@ class Connection:
     def tls(self) -> TlsFacts | None:
         """What the handshake came to."""
         return self._link.tls if self._link is not None else None
+
+    @property
+    def success(self) -> Delivered:
+        """The outcome of what the server takes: behind LMTP lies a mailbox."""
+        return Delivered(_TAKEN, self.host, self._final, "DSN" in self._client.extensions)
 
     def carry(self, freight: Freight, over: "Callable[[Connection, Ending], None]") -> None:
         """Begin a transaction; ``over`` is called once, perhaps before this returns."""

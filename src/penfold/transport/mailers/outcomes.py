@@ -18,11 +18,14 @@ Standards: RFC 5321 §4.2.1, §4.5.3.1.10, §5.1, §6.1; RFC 3461 §5.2.2; RFC 1
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from penfold.model import Deferred, Delivered, Failed, Outcome, Reply, Target
 from penfold.transport.mailers.connection import Ending, Refusal
 from penfold.transport.mailers.errand import Errand
 
+# QUIRK: RFC 5321 §4.5.3.1.10: some say 552 where they mean 452.
+_TOO_MANY = {(452, "4.5.3"), (452, "4.0.0"), (552, "5.5.3")}
 _UNCLEAR = "Connection lost after the end of the message: it may have arrived"
 
 
@@ -43,20 +46,21 @@ def refusal(reply: Reply, remote: str = "", *, down: bool = False) -> Outcome:
     return Failed(reply, remote) if reply.permanent else Deferred(reply, remote, down)
 
 
-def judge(errand: Errand, ending: Ending, remote: str, *, dsn: bool) -> Verdict:
-    """Tell what a transaction came to; ``dsn`` tells whether the server offered DSN."""
+def judge(errand: Errand, ending: Ending, delivered: Delivered) -> Verdict:
+    """Tell what a transaction came to; ``delivered`` is the outcome of success, but for its reply."""
     replies = ending.replies
     targets = errand.targets
     if not ending.lost and replies[0].positive and len(replies) == 1:
-        return Verdict([(targets[0].number, Delivered(replies[0], remote, False, dsn))], [], [])
+        return Verdict([(targets[0].number, replace(delivered, reply=replies[0]))], [], [])
     if ending.trouble is not None:
         return Verdict([(target.number, Deferred(ending.trouble)) for target in targets], [], [])
     if ending.sender is None and not ending.lost:
         return Verdict([(t.number, refusal(r)) for t, r in zip(targets, replies, strict=True)], [], [])
-    return _sorted(errand, ending, remote, dsn=dsn)
+    return _sorted(errand, ending, delivered)
 
 
-def _sorted(errand: Errand, ending: Ending, remote: str, *, dsn: bool) -> Verdict:
+def _sorted(errand: Errand, ending: Ending, delivered: Delivered) -> Verdict:
+    remote = delivered.remote
     settled: list[tuple[int, Outcome]] = []
     again: list[Target] = []
     elsewhere: list[Target] = []
@@ -66,13 +70,13 @@ def _sorted(errand: Errand, ending: Ending, remote: str, *, dsn: bool) -> Verdic
     some = any(reply.positive for reply in ending.replies)
     for index, (target, reply) in enumerate(zip(errand.targets, ending.replies, strict=True)):
         if reply.positive:
-            settled.append((target.number, Delivered(reply, remote, False, dsn)))
+            settled.append((target.number, replace(delivered, reply=reply)))
             continue
         open_ = reply.transient and index not in ending.answered
         if open_ and not ending.sent and (ending.lost or refused_sender):
             elsewhere.append(target)
             last = Deferred(reply, remote, reply.code == 421)
-        elif some and reply.code == 452 and reply.status == "4.5.3" and not ending.lost:
+        elif some and (reply.code, reply.status) in _TOO_MANY and not ending.lost:
             again.append(target)
         elif open_ and ending.lost and reply.status == "4.4.2" and reply.code != 421:
             unclear = True

@@ -31,7 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``special`` holds the terms of hops by their host in routes; ``per_connection`` messages go over one connection;
     ``connections`` are opened for one call at most; ``addresses`` are tried in one attempt; an idle connection is kept
-    for ``idle`` seconds, ``most_idle`` of them in all; ``source`` are our addresses to speak from.
+    for ``idle`` seconds, ``most_idle`` of them in all; ``source`` are our addresses to speak from; ``authorities`` is
+    the PEM bundle that certificates are verified by (None: the system's).
     """
 
     client: ClientSettings
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     most_idle: int = 100
     source: tuple[str, ...] = ()
     authorities: bytes | None = None
+    oldest_tls: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
 
 
 class Pool:
@@ -174,5 +176,6 @@ class Pool:
         context = self._contexts.get(verify)
         if context is None:
             context = verified(self._settings.authorities) if verify else opportunistic()
+            context.minimum_version = self._settings.oldest_tls
             self._contexts[verify] = context
         return context

@@ -17,6 +17,7 @@ from penfold.transport.mailers.smtp import SmtpMailer
 
 TEXT = b"Subject: hi\r\n\r\n.dots\r\nand lines\r\n"
 ANN = Address("ann", "there.example")
+KIND = "auto"  # of event loop
 NOBODY_US = Ourselves(loopback=False)
 
 
@@ -153,4 +154,4 @@ def on_loop(main):
         async with asyncio.timeout(5):
             return await main
 
-    return run(bounded())
+    return run(bounded(), KIND)

@@ -205,6 +205,7 @@ def test_lmtp_gives_each_recipient_its_own_answer_after_the_body():
     peer = ScriptedPeer({"END": ["250 2.0.0 a", "550 5.2.2 full", "451 4.3.0 later"]}, lmtp=True)
     outcomes = lmtp(peer, *THREE)
     assert [type(outcome) for outcome in outcomes] == [Delivered, Failed, Deferred]
+    assert outcomes[0].final
     assert outcomes[1].reply.text == "full"
     assert peer.lines[0] == "LHLO me.example"
 

@@ -3,12 +3,20 @@
 import base64
 
 import pytest
+from tests.unit.transport.mailers import hosts_in_hand
 from tests.unit.transport.mailers.hosts_in_hand import job, on_loop, post_office
 from tests.unit.transport.mailers.scripted_peer import DROP, FULL, ScriptedPeer
 
 from penfold.model import Deferred, Delivered
 from penfold.net.tls import self_signed, server_context
 from penfold.transport.mailers.hop import Account, Security, Terms
+
+
+@pytest.fixture(params=["uvloop", "asyncio"], autouse=True)
+def both_loops(request, monkeypatch):
+    """The loops differ in nothing as much as in TLS."""
+    monkeypatch.setattr(hosts_in_hand, "KIND", request.param)
+
 
 PAIR = self_signed(["mx.next.example", "127.0.0.1"])
 TLS = server_context(PAIR)
@@ -47,8 +55,6 @@ def test_a_refused_starttls_leaves_the_connection_in_the_clear(said):
 
 
 def test_a_broken_handshake_is_followed_by_one_try_in_the_clear_and_remembered():
-    peer = ScriptedPeer({"STARTTLS": ["220 go\r\ngarbage that is no handshake"]}, extensions=OFFERS, tls=None)
-    peer.sessions = [{"STARTTLS": "220 go"}]
     broken = _Breaks(extensions=OFFERS)
     outcomes = sent(broken, Terms(), times=2, per_connection=1)
     assert all(isinstance(outcome, Delivered) for outcome in outcomes)
