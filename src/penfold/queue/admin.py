@@ -16,7 +16,7 @@ from penfold.model import Address, BodyRef, Envelope, QueueId, Recipient, Reply,
 from penfold.queue.entry import Entry
 
 
-class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A pattern; an empty field matches all, the rest must all match.
 
     ``ids`` are queue ids; ``sender`` and ``recipient`` globs over whole addresses, case ignored (``<>`` the null

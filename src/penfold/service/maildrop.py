@@ -22,7 +22,7 @@ from penfold.model import Address, Envelope, MailError, Origin, Recipient, Reply
 from penfold.service.opener import Opener
 from penfold.telemetry import events
 from penfold.telemetry.escape import visible
-from penfold.transport.receive.pickup import Caller, LocalHouse, Submission
+from penfold.transport.receive.pickup import BROKEN, Caller, LocalHouse, Submission
 
 _PIECE = 1 << 20
 _HEAD_ROOM = 2 << 20  # octets a drop may be larger than its message: head and lengths
@@ -115,7 +115,8 @@ class Maildrop:
             return True
         if final.permanent:
             kept = await self._refuse(name, str(final))
-            await self._tell(caller, kept, replies)
+            if final.status != BROKEN.status:  # no sendmail of ours left half a message: nobody to tell
+                await self._tell(caller, kept, replies)
         return False
 
     async def _feed(self, submission: Submission, descriptor: int) -> None:

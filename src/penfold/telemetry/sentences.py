@@ -52,6 +52,8 @@ def tell(event: object) -> str:
 @tell.register
 def _(event: events.SessionOpened) -> str:
     proxy = _with(", through the proxy ", event.proxy)
+    if event.role == "local" and not event.client:
+        return "a program of this machine connected"
     return f"{_client(event.client)} connected ({visible(event.role)}{proxy})"
 
 

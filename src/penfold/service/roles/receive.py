@@ -42,7 +42,7 @@ class Receive:
         self._events = Batch()
         self._recorder = self._events if place.metrics is None else Everyone(self._events, place.metrics)
         self._acceptors: list[Acceptor] = []
-        self._sessions = 0
+        self._sessions = int(place.clock() * 1000)  # so that names differ from those of the run before
 
     async def start(self) -> None:
         """Build everything, and accept."""
