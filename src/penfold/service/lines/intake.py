@@ -13,7 +13,7 @@ looks only at segments it granted to this very process).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from socket import socket
 from typing import TypeAlias, TypeVar
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 RECORDS = "intake"
 RETRY = 1.0  # seconds between attempts to make a file
 LIMIT = 64 * 1024 * 1024  # octets: a message with 100,000 recipients
-SEGMENTS, BODIES = 2, 8  # kept in stock on the receiving side
+SEGMENTS, BODIES = 2, 32  # kept in stock on the receiving side
 
 
 class Want(msgspec.Struct, frozen=True, array_like=True, tag="want"):
@@ -232,7 +232,10 @@ class _Keeper:
 
 
 class IntakeLine:
-    """The queue's end of one line: grants files, and takes over what was published."""
+    """The queue's end of one line: grants files, and takes over what was published.
+
+    ``worker`` names this line and no other, so that custody can tell what was in its writer's hands.
+    """
 
     def __init__(
         self,
@@ -241,13 +244,11 @@ class IntakeLine:
         room: Callable[[], bool],
         *,
         worker: str,
-        lost: Callable[[Sequence[int]], None],
         record: Callable[[bytes], None],
     ) -> None:
         self._custodian = custodian
         self._room = room
         self._worker = worker
-        self._lost = lost
         self._record = record
         self._granted: set[int] = set()
         self._said = True
@@ -256,7 +257,7 @@ class IntakeLine:
         self._channel: Channel[FromReceive, FromQueue] = Channel(
             sock, FromReceive, records=RECORDS, limit=LIMIT, on_batch=self._heard, on_closed=self._closed
         )
-        self._grant_soon(SEGMENTS, BODIES)
+        self._run(self._grant(SEGMENTS, BODIES))
 
     def say_room(self) -> None:
         """Tell the other end when the answer to "is there room?" has changed."""
@@ -265,14 +266,18 @@ class IntakeLine:
             self._said = room
             self._channel.force(RoomSaid(room))
 
-    def close(self) -> None:
-        """End the line: the other end will be joined to our successor."""
+    async def close(self) -> None:
+        """End the line: the other end will be joined to our successor, which reads its segments to the end."""
         self._channel.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     @property
-    def open(self) -> bool:
-        """Whether the other end is still there."""
-        return self._channel.open
+    def alive(self) -> bool:
+        """Whether the other end is still there, or its work is still being taken over."""
+        return self._channel.open or bool(self._tasks)
 
     def _heard(self, messages: list[FromReceive]) -> None:
         for message in messages:
@@ -289,33 +294,34 @@ class IntakeLine:
                 case Lines():
                     self._record(message.octets)
                 case Want():
-                    self._grant_soon(message.segments, message.bodies)
+                    self._run(self._grant(min(message.segments, SEGMENTS), min(message.bodies, BODIES)))
 
     def _closed(self, error: Exception | None) -> None:
         del error
-        numbers, self._granted = sorted(self._granted), set()
-        self._lost(numbers)
+        self._run(self._take_over())
 
-    def _grant_soon(self, segments: int, bodies: int) -> None:
-        task = asyncio.get_running_loop().create_task(self._grant(min(segments, SEGMENTS), min(bodies, BODIES)))
+    async def _take_over(self) -> None:
+        """The other end is gone: what it had synced and not told of is found in its segments."""
+        async with self._turn:
+            await _patiently(lambda: self._custodian.writer_gone(self._worker))
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _grant(self, segments: int, bodies: int) -> None:
         """Make files in the index's thread, one after the other, and pass their descriptors on."""
-        shelf, thread = self._custodian.shelf, self._custodian.thread
         async with self._turn:
             for _ in range(segments):
-                segment = await _patiently(lambda: thread.run(lambda: shelf.make_segment(self._worker)))
+                segment = await _patiently(lambda: self._custodian.grant_segment(self._worker))
                 if self._channel.open:
                     self._granted.add(segment.number)
                     said = SegmentGranted(segment.number, segment.name, segment.log_id, segment.limit)
                     self._channel.force(said, [segment.file.fileno()])
-                else:
-                    self._lost([segment.number])
                 segment.file.close()
             for _ in range(bodies):
-                body = await _patiently(lambda: thread.run(shelf.take_body))
+                body = await _patiently(lambda: self._custodian.grant_body(self._worker))
                 if self._channel.open:
                     self._channel.force(BodyGranted(body.name), [body.file.fileno()])
                 body.file.close()

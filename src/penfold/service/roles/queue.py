@@ -9,14 +9,13 @@ Durability: see docs/internals/QUEUE.md.
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from socket import socket
 
 from penfold.config.sections import Config
 from penfold.fs.posix import PosixFileSystem
 from penfold.net.driver import Driver
 from penfold.queue.spool.bodies import SpoolBodies
-from penfold.queue.spool.rescue import rescue
 from penfold.queue.spool.shelf import Room
 from penfold.queue.spool.spool import Spool, open_spool
 from penfold.service import compose, unix
@@ -48,6 +47,7 @@ class Queue:
         self._agents = agents
         self._desk: AgentDesk | None = None
         self._lines: list[IntakeLine] = []
+        self._joined = 0
 
     async def start(self) -> None:
         """Open the spool, and schedule."""
@@ -107,31 +107,17 @@ class Queue:
         joins[role](place, sock)
 
     def _join_receive(self, place: int, sock: socket) -> None:
-        self._lines = [line for line in self._lines if line.open]
-        line = IntakeLine(
-            sock,
-            self._spool.custody,
-            self._room,
-            worker=chr(ord("A") + place % 26),
-            lost=self._writer_lost,
-            record=self._log.append,
-        )
+        self._lines = [line for line in self._lines if line.alive]
+        self._joined += 1
+        worker = f"{place}.{self._joined}"
+        line = IntakeLine(sock, self._spool.custody, self._room, worker=worker, record=self._log.append)
         self._lines.append(line)
-
-    def _writer_lost(self, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            self._driver.spawn(self._rescue(number))
-
-    async def _rescue(self, number: int) -> None:
-        found = await rescue(self._spool.custody, number)
-        if found:
-            self._report(f"a receiving process died; {found} messages were taken over from its segment {number}")
 
     async def drain(self, seconds: float) -> None:
         """Stop scheduling, let deliveries under way finish, close the spool."""
         self._operators.stop()
         for line in self._lines:
-            line.close()
+            await line.close()
         self._dispatcher.stop(seconds)
         await self._running
         self._local.close()
