@@ -204,6 +204,14 @@ def test_mailboxes_in_the_home_are_the_users(person, kind):
             assert not facts.st_mode & 0o077, path
 
 
+def test_a_new_mailbox_has_the_mode_that_is_configured(person):
+    ann = person()
+    with UnixHost(settings(mode="0640")) as host:
+        host.send(ann.address)
+        host.wait_for_mbox(ann)
+        assert stat.S_IMODE(os.stat(host.spool / ann.name).st_mode) == 0o640
+
+
 def _files(folder: Path) -> list[Path]:
     return [folder] if folder.is_file() else [path for path in folder.rglob("*") if path.is_file()]
 

@@ -85,6 +85,8 @@ class ForwardFiles:
 
     def _read_own(self, account: Account, extension: str) -> bytes | None:
         """Read a Unix user's file; we run as that user."""
+        if not account.home:
+            return None
         if _EXTENSION.fullmatch(extension.lower()):
             data = _own(f"{account.home}/.forward+{extension.lower()}", {0, account.uid})
             if data is not None:

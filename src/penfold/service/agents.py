@@ -40,7 +40,7 @@ def be(config: Config, kind: Kind, user: pwd.struct_passwd, groups: Sequence[int
         _leave_everything(line)
         become_user(user, groups)
         privileges.seal(memory_secret=True)
-        _settle_in(user)
+        _settle_in(user, mode=int(config.delivery.mode, 8) if kind is Kind.MAILBOX else 0o600)
         code = event_loop.run(_serve(config, kind, user.pw_name))
     except BaseException:  # noqa: BLE001 - the queue sees the line end; people see why
         traceback.print_exc()
@@ -78,8 +78,9 @@ def become_user(user: pwd.struct_passwd, groups: Sequence[int]) -> None:
         raise privileges.CannotDropError("the rights of root could be had again")
 
 
-def _settle_in(user: pwd.struct_passwd) -> None:
-    os.umask(0o077)
+def _settle_in(user: pwd.struct_passwd, mode: int) -> None:
+    """Set what a process has of its own; ``mode`` is the widest that files are made with."""
+    os.umask(0o077 & ~mode)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, _DESCRIPTORS))
     try:
