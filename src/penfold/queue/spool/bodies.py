@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from penfold.fs.base import File, FileSystem
 from penfold.model import BodyRef
 
-_OPEN = 8
+_OPEN = 4  # an unlinked segment keeps its room on the disk as long as it is open here
 
 
 class SpoolBody:

@@ -45,15 +45,18 @@ async def carry(custodian: "Custodian", *, age: float = AGE, alive: float = ALIV
     return len(old)
 
 
+def worth_carrying(segment: Segment, alive: float = ALIVE) -> bool:
+    """Whether so few of its messages live that it is worth the copying, age aside."""
+    return segment.indexed and 0 < segment.rows < alive * max(segment.last, 1)
+
+
 def _choose(custodian: "Custodian", before: float, alive: float) -> list[Segment]:
     busy = {message.segment for message in custodian.messages.values()}
     return [
         segment
         for segment in custodian.shelf.segments.values()
-        if segment.indexed
-        and segment.rows
+        if worth_carrying(segment, alive)
         and segment.created <= before
-        and segment.rows < alive * max(segment.last, 1)
         # A mailer may be about to open what is claimed: its reference must stay true.
         and segment.number not in busy
     ][:_AT_ONCE]

@@ -20,7 +20,7 @@ from penfold.queue.base import Claim, Done, Later, Replace, Update
 from penfold.queue.bell import Bell
 from penfold.queue.entry import Entry, State, newcomers
 from penfold.queue.spool.calendar import Calendar
-from penfold.queue.spool.carry import carry
+from penfold.queue.spool.carry import carry, worth_carrying
 from penfold.queue.spool.grant import BodyGrant, SegmentGrant, SegmentKeeper
 from penfold.queue.spool.index import Batch, Finished, Index, MessageRow
 from penfold.queue.spool.message import Message
@@ -442,6 +442,13 @@ class Custodian(SegmentKeeper):
             await carry(self)
         except OSError as error:
             self._trouble(f"old segments cannot be carried: {error}")
+        if any(worth_carrying(segment) for segment in self.shelf.segments.values()):
+            self._after("carry", CARRY_AFTER)
+
+    def tidy(self) -> None:
+        """See to what an opening found: files to unlink, segments to carry."""
+        self._after("clear", CLEAR_AFTER)
+        self._after("carry", CARRY_AFTER)
 
     def _after(self, what: str, seconds: float) -> None:
         if what not in self._timers and not self._closing:

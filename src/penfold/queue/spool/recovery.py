@@ -198,6 +198,7 @@ def _take_all(recovery: Recovery, custodian: Custodian) -> None:
         custodian.commit_now(_STEP)
     recovery.sweep(custodian.shelf, used)
     custodian.commit_now(0)
+    custodian.tidy()
 
 
 def _restore(custodian: Custodian, index: Index) -> None:
