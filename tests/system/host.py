@@ -354,6 +354,22 @@ def _deadline(seconds: float, process: "subprocess.Popen[bytes]") -> Iterator[No
         timer.join()
 
 
+def resident(pid: int) -> int:
+    """Octets of memory a process has at this moment; the high-water mark begins anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return _status(pid, "VmRSS")
+
+
+def high_water(pid: int) -> int:
+    """The most octets a process had since ``resident`` was asked."""
+    return _status(pid, "VmHWM")
+
+
+def _status(pid: int, name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
 def _pss(pid: int) -> int:
     found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
