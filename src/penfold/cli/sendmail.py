@@ -362,7 +362,10 @@ def submit(call: Call) -> int:
 def hand_over(data: str, link: _socket.socket, start: bytes, content: Iterator[bytes]) -> int:
     """Send to the daemon; if it ends before it answers, leave the message for the next one (twice is not lost)."""
     kept = Kept(content)
-    lines = send(link, start, kept)
+    try:
+        lines = send(link, start, kept)
+    finally:
+        link.close()
     if lines:
         return report(lines)
     again = kept.again()
