@@ -110,6 +110,7 @@ class Call:
     def _next(self, connection: Connection) -> None:
         """Give a connection the next errand, or let it rest."""
         if not connection.usable:
+            connection.quit()
             if self._waiting and not self._busy:
                 self._reinforce(len(self._waiting))
         elif self._waiting and self._pool.fresh(connection):
@@ -162,7 +163,9 @@ class Call:
 
     def _elsewhere(self, errand: Errand, connection: Connection, last: Outcome | None) -> None:
         """Try the next address; but a connection used before may just have come to its end."""
-        if not connection.reused:
+        if connection.reused:
+            connection.quit()
+        else:
             errand.tried.add(connection.candidate)
             errand.last = last
         self._spawn(self._fetch_for(errand))

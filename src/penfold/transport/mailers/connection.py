@@ -77,13 +77,13 @@ class Connection:
         self._link: Link | None = None
         self._exchange: ClientExchange | None = None
         self._logged_in = False
-        self._turning = self._leaving = False
+        self._turning = self._leaving = self._draining = False
         self._over: Callable[[Connection, Ending], None] | None = None
         self._chunks: Iterator[bytes] | None = None
         self._final = settings.lmtp
         self._forget()
         self.candidate = candidate
-        self.host = candidate.name
+        self.host = candidate.shown
         self.served = 0
         self.reused = False
         self.opened: asyncio.Future[Refusal | None] = loop.create_future()
@@ -94,7 +94,9 @@ class Connection:
     @property
     def usable(self) -> bool:
         """Whether the next errand may be given."""
-        return self._link is not None and not self._link.closing and self._client.idle and self._over is None
+        if self._link is None or self._link.closing or self._draining:
+            return False
+        return self._client.idle and self._over is None
 
     @property
     def offered(self) -> Mapping[str, str]:
@@ -141,7 +143,8 @@ class Connection:
             self._link.deadline(self._link.now() + _QUIT_SECONDS)
 
     def drain(self) -> None:
-        """End now if at rest; the process is about to."""
+        """End now if at rest, or after the transaction at hand: the process is about to."""
+        self._draining = True
         if self._client.idle and self.opened.done():
             self.quit()
 
@@ -345,6 +348,8 @@ class Connection:
                 step.replies, frozenset(self._answered), self._sender, self._sent, self._client.closed, self._trouble
             )
             over(self, ending)
+        if self._draining:
+            self.quit()
 
     def _closed(self, step: steps.Closed) -> None:
         status = "4.4.2" if step.reason in _LOST else "4.5.0"

@@ -22,11 +22,24 @@ _MEMORY = 5000
 
 
 class Candidate(NamedTuple):
-    """One address to try: ``name`` is the host's; for a Unix socket ``path`` says where."""
+    """One address to try: ``name`` is the host's, or the address again; for a Unix socket ``path`` says where."""
 
     name: str
     peer: Peer
     path: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The host as mail writes it: an address in brackets."""
+        if self.name != self.peer.ip:
+            return self.name
+        return f"[IPv6:{self.name}]" if ":" in self.name else f"[{self.name}]"
+
+    @property
+    def where(self) -> str:
+        """Name, address and port, or the path, for people."""
+        name = "" if self.name == self.peer.ip else self.name
+        return self.path or f"{name}[{self.peer.ip}]:{self.peer.port}"
 
 
 class Finder:
@@ -55,7 +68,9 @@ class Finder:
             found = [Candidate(hop.name, Peer(ip, hop.port)) for ip in await self._addresses(hop.name)]
         else:
             hosts = await find_hosts(hop.name, self._resolver, self._ourselves, self._rng, self._families)
-            found = [Candidate(name, Peer(ip, hop.port)) for name, ip in self._better(hosts, hop.port).addresses]
+            literal = hosts.literal
+            better = self._better(hosts, hop.port)
+            found = [Candidate(ip if literal else name, Peer(ip, hop.port)) for name, ip in better.addresses]
         foreign = [each for each in found if not self._own(*each.peer)]
         if not foreign:
             raise failure(Reply.of(554, "5.4.6", f"Mail for {hop.name} loops back to this host"))

@@ -125,7 +125,7 @@ class Pool:
                 self._bad.forget(candidate)
                 return answer
             self._bad.add(candidate)
-            refusals.append((candidate.name, answer))
+            refusals.append((candidate.shown, answer))
         return outcomes.unopened(refusals) if refusals else None
 
     async def _try(self, candidate: Candidate, terms: Terms) -> Connection | Refusal:
@@ -143,11 +143,11 @@ class Pool:
         try:
             await self._dial(candidate, connection, context if terms.security is Security.IMPLICIT else None)
         except ssl.SSLError as error:
-            return Refusal(Reply.of(451, "4.7.5", f"TLS handshake with {candidate.name} failed: {error}"), tls=True)
+            return Refusal(Reply.of(451, "4.7.5", f"TLS handshake with {candidate.shown} failed: {error}"), tls=True)
         except OSError as error:
-            where = candidate.path or f"{candidate.name}[{candidate.peer.ip}]:{candidate.peer.port}"
             why = "timed out" if isinstance(error, TimeoutError) else error.strerror or str(error)
-            return Refusal(Reply.of(451, "4.4.1", f"Connecting to {where} failed: {why or type(error).__name__}"))
+            why = why or type(error).__name__
+            return Refusal(Reply.of(451, "4.4.1", f"Connecting to {candidate.where} failed: {why}"))
         try:
             refused = await connection.opened
         except asyncio.CancelledError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 DROP = "drop"  # the connection ends without a word
 HANG = "hang"  # nothing is said any more
+SLOW = "slow"  # the usual reply, but only when the test says ``go_on``
 FULL = ("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 1000000", "DSN", "CHUNKING", "BINARYMIME", "ENHANCEDSTATUSCODES")
 
 _USUAL = {
@@ -61,6 +62,8 @@ class ScriptedPeer:
         self.port = 0
         self._server: asyncio.Server | None = None
         self._news = asyncio.Event()
+        self._asked = asyncio.Semaphore(0)
+        self._go_on = asyncio.Event()
         self._writers: list[asyncio.StreamWriter] = []
 
     async def start(self, ip: str = "127.0.0.1", port: int = 0, path: str = "") -> "ScriptedPeer":
@@ -78,6 +81,15 @@ class ScriptedPeer:
         for writer in self._writers:
             writer.transport.abort()
         await self._server.wait_closed()
+
+    async def asked_to_wait(self, times: int) -> None:
+        """Wait until SLOW steps were reached so many times."""
+        for _ in range(times):
+            await self._asked.acquire()
+
+    def go_on(self) -> None:
+        """Let SLOW steps go on."""
+        self._go_on.set()
 
     async def got(self, count: int) -> None:
         """Wait for so many messages."""
@@ -132,6 +144,10 @@ class _Turn:
             return await self.bdat(line)
         key = next((key for key in self.script if line.upper().startswith(key.upper())), verb)
         reply = self.reply(key, verb)
+        if reply == SLOW:
+            self.peer._asked.release()
+            await self.peer._go_on.wait()
+            reply = _USUAL[verb]
         if verb == "RCPT" and reply.startswith("2"):
             self.accepted += 1
         if not await self.write(reply):

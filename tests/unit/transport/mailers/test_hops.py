@@ -236,6 +236,20 @@ def test_mail_for_a_domain_that_leads_to_us_fails():
     assert outcome.reply.status == "5.4.6"
 
 
+@pytest.mark.parametrize(
+    ("to", "host"),
+    [("b@[127.0.0.1]", "[127.0.0.1]"), ("b@next.example", "[127.0.0.1]"), ("b@next.example", "[127.1.0.9]")],
+)
+def test_an_address_literal_is_gone_to_and_told_in_brackets(to, host):
+    (outcome,) = through(ScriptedPeer(), names=Names(), jobs=[job(to, host=host)])
+    if host == "[127.0.0.1]":
+        assert isinstance(outcome, Delivered)
+        assert outcome.remote == "[127.0.0.1]"
+    else:
+        assert outcome.host_down
+        assert "Connecting to [127.1.0.9]:" in outcome.reply.text
+
+
 def test_an_ipv6_only_host_is_reached():
     names = Names({("next.example", Kind.MX): [Mx(1, "six.example")], ("six.example", Kind.AAAA): ["::1"]})
 

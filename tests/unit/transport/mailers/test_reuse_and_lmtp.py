@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from tests.unit.transport.mailers.hosts_in_hand import exchanges, job, on_loop, post_office
-from tests.unit.transport.mailers.scripted_peer import DROP, HANG, ScriptedPeer
+from tests.unit.transport.mailers.scripted_peer import DROP, HANG, SLOW, ScriptedPeer
 
 from penfold.model import Deferred, Delivered, Failed
 
@@ -97,6 +97,7 @@ def test_a_server_that_had_enough_of_a_connection_gets_a_new_one(said):
 
     assert all(isinstance(outcome, Delivered) for outcome in on_loop(main()))
     assert len(peer.heard) == 2
+    assert peer.heard[1].verbs().count("MAIL") == 1
 
 
 def test_a_server_that_takes_only_one_connection_gets_all_mail_over_it():
@@ -145,6 +146,38 @@ def test_settlements_come_as_they_are_known():
             return first
 
     assert on_loop(main()).outcome.reply.text == "first"
+
+
+def test_at_shutdown_a_resting_connection_says_goodbye_at_once():
+    peer = ScriptedPeer()
+
+    async def main():
+        async with post_office(peer) as post:
+            await post.one(job())
+            await post.driver.drain(5.0)
+
+    on_loop(main())
+    assert peer.heard[0].verbs()[-1] == "QUIT"
+
+
+def test_at_shutdown_busy_connections_say_goodbye_after_their_transaction():
+    peer = ScriptedPeer({"DATA": ["354 go on", SLOW]}, {"DATA": SLOW}, {})
+
+    async def main():
+        async with post_office(peer) as post:
+            await post.one(job())
+            call = asyncio.ensure_future(post.carry(*jobs(2)))
+            await peer.asked_to_wait(2)
+            end = asyncio.ensure_future(post.driver.drain(5.0))
+            peer.go_on()
+            settled = await call
+            await end
+            return settled
+
+    settled = on_loop(main())
+    assert len(settled) == 2
+    assert all(isinstance(each.outcome, Delivered) for each in settled)
+    assert [heard.verbs()[-1] for heard in peer.heard] == ["QUIT", "QUIT"]
 
 
 def test_a_call_broken_off_cuts_its_connections():
