@@ -13,8 +13,7 @@ from penfold.config.check import load_checked
 from penfold.config.sections import Config
 from penfold.model import ConfigError
 from penfold.net.leash import Leash
-from penfold.net.listener import bind_tcp, bind_unix
-from penfold.service import books, privileges, sockets, unix
+from penfold.service import books, privileges, sockets, succession, unix, values
 from penfold.service.notes import SupervisorNotes
 from penfold.service.opener import Helper
 from penfold.service.roles import base
@@ -39,17 +38,6 @@ def plan(config: Config) -> Plan:
     return Plan({"auth": 1, **with_rights, "local": config.roles.local, "queue": 1, "receive": config.roles.receive})
 
 
-def bind(config: Config) -> dict[str, list[socket]]:
-    """Bind all listeners, once. Raises OSError."""
-    return {
-        listener.name: [
-            bind_unix(endpoint.path) if endpoint.path else bind_tcp(endpoint.host, endpoint.port)
-            for endpoint in listener.addresses
-        ]
-        for listener in config.listen
-    }
-
-
 def prepare(config: Config) -> None:
     """Make the directories the roles need; as root, each belongs to the role that writes there."""
     roles = config.roles
@@ -70,71 +58,78 @@ def prepare(config: Config) -> None:
 
 
 def works(certificates: Certificates, tallies: Tallies, metrics: Metrics | None = None) -> dict[str, Work]:
-    """Say what each role does."""
+    """Say what each role does: how it is made, as whom, with which sockets, and where it may write."""
+
+    def post(
+        make: Callable[[Place], base.Role],
+        *,
+        user: Callable[[Config], str],
+        own: Callable[[Config], frozenset[str]] = lambda _: frozenset(),
+        writes: Callable[[Config], tuple[str, ...] | None] = lambda _: (),
+        secret: bool = False,
+    ) -> Work:
+        def work(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
+            place = Place(seat, config, sockets.own(listeners, own(config)), metrics=metrics)
+            return base.work(make, user(config), place, leash, writes=writes(config), secret=secret)
+
+        return work
 
     def execute(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
         return exec_role.work(Place(seat, config, sockets.own(listeners, frozenset()), metrics=metrics), leash)
 
-    def queue(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
-        agents = os.geteuid() == 0
+    agents = os.geteuid() == 0
+    return {
+        "exec": execute,
+        "queue": post(
+            lambda place: Queue(place, agents=agents),
+            user=lambda config: config.roles.user_queue,
+            own=lambda _: sockets.QUEUE_OWN,
+            # Without root it runs programs and fills mailboxes itself, wherever they are.
+            writes=_queue_writes if agents else lambda _: None,
+        ),
+        "local": post(Local, user=lambda config: config.roles.user_local, writes=_local_writes),
+        "auth": post(Auth, user=lambda config: config.roles.user_auth, secret=True),
+        "receive": post(
+            lambda place: Receive(place, certificates, tallies),
+            user=lambda config: config.roles.user_receive,
+            own=lambda config: sockets.RECEIVE_OWN | {listener.name for listener in config.listen},
+        ),
+    }
 
-        def make(place: Place) -> Queue:
-            return Queue(place, agents=agents)
 
-        return base.work(
-            make,
-            config.roles.user_queue,
-            Place(seat, config, sockets.own(listeners, sockets.QUEUE_OWN), metrics=metrics),
-            leash,
-        )
+def _queue_writes(config: Config) -> tuple[str, ...]:
+    drops = (f"{config.data}/{sockets.MAILDROP}", f"{config.data}/{sockets.SET_ASIDE}")
+    log = (config.telemetry.log,) if config.telemetry.log.startswith("/") else ()
+    return (config.spool, config.telemetry.events, *drops, *log)
 
-    def local(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
-        return base.work(
-            Local,
-            config.roles.user_local,
-            Place(seat, config, sockets.own(listeners, frozenset()), metrics=metrics),
-            leash,
-        )
 
-    def auth(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
-        return base.work(
-            Auth,
-            config.roles.user_auth,
-            Place(seat, config, sockets.own(listeners, frozenset()), metrics=metrics),
-            leash,
-            secret=True,
-        )
-
-    def receive(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
-        mine = sockets.RECEIVE_OWN | {listener.name for listener in config.listen}
-
-        def make(place: Place) -> Receive:
-            return Receive(place, certificates, tallies)
-
-        return base.work(
-            make, config.roles.user_receive, Place(seat, config, sockets.own(listeners, mine), metrics=metrics), leash
-        )
-
-    return {"exec": execute, "queue": queue, "local": local, "auth": auth, "receive": receive}
+def _local_writes(config: Config) -> tuple[str, ...]:
+    return (config.delivery.mail_root, *{os.path.dirname(account.path) for account in values.accounts(config)})
 
 
 def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None]) -> int:
     """Serve until told to stop; returns the exit code."""
     config = unix.within_rights(config)
+    children, left = succession.inherit()
     prepare(config)
-    listeners = {**bind(config), **sockets.bind_local(config)}
+    listeners = {**sockets.bind_local(config, left), **succession.bind(config, left)}
     helper = Helper(f"{config.data}/{sockets.MAILDROP}") if os.geteuid() == 0 else None
     if helper is not None:
         listeners[sockets.OPENER] = [helper.socket]
     metrics = Metrics(books.ROWS)
+    tallies = Tallies()
     supervisor = Supervisor(
         config,
-        works=works(Certificates(config), Tallies(), metrics),
+        works=works(Certificates(config), tallies, metrics),
         plan=plan,
         load=lambda: unix.within_rights(load()),
         listeners=listeners,
+        rebind=succession.rebind,
         notes=RosterNotes(config.data, SupervisorNotes(config, sys.stderr), metrics),
         ready=ready,
+        upgrade=succession.leave(lambda: supervisor.listeners, frozenset({sockets.OPENER})),
+        kept=children,
+        died=tallies.forget,
     )
     try:
         return supervisor.run()

@@ -34,14 +34,17 @@ SET_ASIDE = "maildrop-refused"
 Listeners = Mapping[str, list[socket]]
 
 
-def bind_local(config: Config) -> dict[str, list[socket]]:
-    """Bind them all. Raises OSError."""
+def bind_local(config: Config, left: Listeners | None = None) -> dict[str, list[socket]]:
+    """Bind them all; what an earlier version of the program ``left`` goes on. Raises OSError."""
     root = os.geteuid() == 0
     modes = {CONTROL: 0o660 if root else 0o600, MAILQ: 0o666, SENDMAIL: 0o666, SMTP: 0o666}
-    bound = {name: [bind_unix(f"{config.data}/{name}", mode)] for name, mode in modes.items()}
+    bound = {name: sockets for name, sockets in (left or {}).items() if name in modes or name == METRICS}
+    for name, mode in modes.items():
+        if name not in bound:
+            bound[name] = [bind_unix(f"{config.data}/{name}", mode)]
     if root:
         os.chown(f"{config.data}/{CONTROL}", queue_uid(config), -1)
-    if config.telemetry.metrics:
+    if config.telemetry.metrics and METRICS not in bound:
         host, _, port = config.telemetry.metrics.rpartition(":")
         bound[METRICS] = [bind_tcp(host.strip("[]") or "127.0.0.1", int(port))]
     return bound

@@ -36,11 +36,13 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal
 _FIRST_PAUSE, _LONGEST_PAUSE, _STABLE = 0.2, 30.0, 10.0
 _ONE_WISH = 0.5  # seconds
 
+Listeners = Mapping[str, list[socket.socket]]
+
 
 class Work(Protocol):
     """What a role does: called in the child, returns its exit code."""
 
-    def __call__(self, config: Config, seat: "Seat", leash: Leash, listeners: Mapping[str, list[socket.socket]]) -> int:
+    def __call__(self, config: Config, seat: "Seat", leash: Leash, listeners: Listeners) -> int:
         """Work until told to drain."""
 
 
@@ -112,13 +114,19 @@ class Supervisor:
         works: Mapping[str, Work],
         plan: Callable[[Config], Plan],
         load: Callable[[], Config],
-        listeners: Mapping[str, list[socket.socket]],
+        listeners: Listeners,
         notes: Notes,
         ready: Callable[[], None],
+        rebind: Callable[[Config, Listeners], Listeners] = lambda _, listeners: listeners,
+        died: Callable[[Seat], None] = lambda _: None,
         upgrade: Callable[[Sequence[Kept]], None] | None = None,
         kept: Sequence[Kept] = (),
     ) -> None:
-        """``upgrade`` executes the new version and hands it the children, which it gets back as ``kept``."""
+        """``rebind`` gives the listeners of a new configuration (raises OSError when it can't); ``died`` hears of every
+        process that ended; ``upgrade`` executes the new version and hands it the children, which come back as ``kept``.
+        """
+        self._rebind = rebind
+        self._died = died
         self._upgrade_to = upgrade
         self._kept = kept
         self._config = config
@@ -126,7 +134,7 @@ class Supervisor:
         self._plan_of = plan
         self._plan = plan(config)
         self._load = load
-        self._listeners = listeners
+        self.listeners = listeners
         self._notes = notes
         self._tell_ready = ready
         self._children: dict[int, Child] = {}
@@ -211,7 +219,7 @@ class Supervisor:
             ours.close()
             for child in self._children.values():
                 child.leash.close()
-            code = self._works[seat.role](self._config, seat, theirs, self._listeners)
+            code = self._works[seat.role](self._config, seat, theirs, self.listeners)
         except BaseException as error:  # noqa: BLE001 - whatever it was, the supervisor hears of it
             traceback.print_exc()
             theirs.send(Failed(f"{type(error).__name__}: {error}"))
@@ -270,6 +278,7 @@ class Supervisor:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(child.leash)
         child.leash.close()
+        self._died(child.seat)
         code = os.waitstatus_to_exitcode(status)
         reason = child.problem or (f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit {code}")
         self._notes.ended(child.seat, child.pid, reason, expected=child.draining)
@@ -301,6 +310,7 @@ class Supervisor:
         """Read the configuration again; a bad one changes nothing."""
         try:
             config = self._load()
+            self.listeners = self._rebind(config, self.listeners)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the old one goes on
             self._notes.reloaded(ok=False, detail=str(error))
             return

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from penfold.guard.relay import Networks
 from penfold.net.shared import Column, Counters
+from penfold.service.supervisor import Seat
 
 KINDS = ("connections", "messages", "recipients")
 
@@ -21,6 +22,16 @@ class Tallies:
     def columns(self, worker: int) -> Mapping[str, Column]:
         """Give a process its columns of the rates."""
         return {kind: table.column(worker) for kind, table in self._rates.items()}
+
+    def forget(self, seat: Seat) -> None:
+        """Count the sessions of a process that ended no more."""
+        if seat.role == "receive":
+            self.sessions.clear(column(seat))
+
+
+def column(seat: Seat) -> int:
+    """Find the column of a receiving process; those of two generations lie apart."""
+    return seat.generation % 2 * 16 + seat.number % 16
 
 
 class ColumnMeter:

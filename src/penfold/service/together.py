@@ -24,7 +24,8 @@ from penfold.service.roles.local import Local
 from penfold.service.roles.queue import Queue
 from penfold.service.roles.receive import Receive
 from penfold.service.secure import Certificates
-from penfold.service.serve import bind, prepare
+from penfold.service.serve import prepare
+from penfold.service.succession import bind
 from penfold.service.supervisor import LINES, Seat
 from penfold.service.tallies import Tallies
 

@@ -17,6 +17,7 @@ from penfold.net.driver import Driver
 from penfold.net.leash import Drain, Failed, Join, Leash, Ready
 from penfold.service import books, privileges
 from penfold.service.compose import World
+from penfold.service.confine import confine
 from penfold.service.supervisor import Seat
 from penfold.telemetry.eventlog import EventLog
 from penfold.telemetry.events import Recorder
@@ -54,14 +55,28 @@ class Place:
         return chr(ord("A") + self.seat.number % 26)
 
 
-def work(make: Callable[[Place], Role], user: str, place: Place, leash: Leash, *, secret: bool = False) -> int:
-    """Be a role: become its user, run its loop until told to drain; returns the exit code."""
+def work(
+    make: Callable[[Place], Role],
+    user: str,
+    place: Place,
+    leash: Leash,
+    *,
+    writes: tuple[str, ...] | None = None,
+    secret: bool = False,
+) -> int:
+    """Be a role: become its user, run its loop until told to drain; returns the exit code.
+
+    ``writes`` are the only places where it may change anything (None: wherever its user may); ``secret`` hides its
+    memory.
+    """
     if place.metrics is not None:
         place.metrics.take_row(books.row(place.seat))
     try:
         privileges.raise_descriptor_limit()
         privileges.become(user, place.config.roles.group)
         privileges.seal(memory_secret=secret)
+        if writes is not None:
+            confine(writes)
         return event_loop.run(_live(make, place, leash))
     except (OSError, privileges.CannotDropError) as error:
         leash.send(Failed(str(error)))

@@ -21,7 +21,7 @@ from penfold.service.lines.intake import QueueLine
 from penfold.service.lines.login import LoginClient
 from penfold.service.roles.base import Place, every, world
 from penfold.service.secure import Certificates
-from penfold.service.tallies import ColumnMeter, ColumnSessions, Tallies
+from penfold.service.tallies import ColumnMeter, ColumnSessions, Tallies, column
 from penfold.telemetry.eventlog import Batch
 from penfold.telemetry.log import Everyone
 from penfold.transport.receive.local import PickupSession
@@ -53,7 +53,7 @@ class Receive:
         surroundings = world(self._recorder, self._driver, place.clock)
         journal = Journal(self._recorder, place.clock)
         house = House(config)
-        seat = place.seat.generation % 2 * 16 + place.seat.number % 16
+        seat = column(place.seat)
         meters = {name: ColumnMeter(column, time.time) for name, column in self._tallies.columns(seat).items()}
         door = compose.door(house, self._queue, meters, surroundings, journal)
         sessions = ColumnSessions(

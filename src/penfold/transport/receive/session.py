@@ -116,6 +116,7 @@ class SmtpSession:
         "_client",
         "_connected",
         "_draining",
+        "_ended",
         "_ends",
         "_login",
         "_said",
@@ -146,6 +147,7 @@ class SmtpSession:
         self._busy = False
         self._connected = False
         self._draining = False
+        self._ended = ""
 
     # -- called by the link
 
@@ -211,7 +213,7 @@ class SmtpSession:
         if self._transaction is not None and not self._busy:
             self._transaction.abort()
         if self._connected:
-            self.reception.log.closed(self, reason.value)
+            self.reception.log.closed(self, self._ended or reason.value)
             if self.reception.open_sessions is not None:
                 self.reception.open_sessions.leave(self.link.peer.ip)
 
@@ -458,9 +460,10 @@ class SmtpSession:
 
     def _on_quit(self, event: ev.Quit) -> None:
         del event
+        self._ended = "quit"
 
     def _on_closed(self, event: ev.Closed) -> None:
-        del event
+        self._ended = self._ended or event.reason
         self._drop_transaction()
         self._flush()
         self.link.close()
