@@ -4,12 +4,14 @@ import contextlib
 import mailbox
 import os
 import re
+import shutil
 import signal
 import smtplib
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -118,12 +120,12 @@ def shell(command):
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    path = tmp_path_factory.mktemp("demo")
-    for folder in (path, *path.parents):
-        if os.geteuid() == 0 and folder.owner() == "root" and str(folder).startswith("/tmp/"):
-            folder.chmod(0o755)
-    return path
+def home():
+    """A place that the user the demo becomes can reach: pytest's own folders are root's alone."""
+    path = Path(tempfile.mkdtemp(prefix="penfold-demo-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="module")

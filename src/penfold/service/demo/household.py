@@ -138,6 +138,9 @@ smart_host_tls = "opportunistic"
 [delivery]
 forward_for_virtual = true
 
+[telemetry]
+log = ""   # what happens is told in sentences instead
+
 [domains."{VIRTUAL}"]
 {{listeners}}{{accounts}}"""
 

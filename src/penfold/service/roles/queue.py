@@ -35,6 +35,7 @@ from penfold.transport.mailers.error import ErrorMailer
 ROOM_SECONDS = 1.0
 FLUSH_SECONDS = 0.2
 SWEEP_SECONDS = 600.0
+GOODBYE_SECONDS = 1.0  # for hosts whose connections rest, and for operators
 OWN_WORKER = "Z"  # heads the ids of mail we make ourselves
 
 
@@ -120,6 +121,7 @@ class Queue:
             await line.close()
         self._dispatcher.stop(seconds)
         await self._running
+        await self._driver.drain(GOODBYE_SECONDS)
         self._local.close()
         if self._desk is not None:
             self._desk.close()
