@@ -226,7 +226,7 @@ class Connection:
         if octets:
             link.write(octets)
         deadline = self._client.deadline()
-        if deadline is not None:
+        if deadline is not None and not self._leaving:
             link.deadline(deadline)
 
     def _forget(self) -> None:

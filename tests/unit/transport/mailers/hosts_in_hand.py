@@ -32,6 +32,19 @@ class Bytes:
         return self.data
 
 
+class Torn(Bytes):
+    """A large body whose disk fails in the middle, at the second reading: the first one looks at it."""
+
+    readings = 0
+
+    def chunks(self, size: int = 65536):
+        self.readings += 1
+        for at in range(0, self.size, size):
+            if at and self.readings > 1:
+                raise OSError(5, "Input/output error")
+            yield self.data[at : at + size]
+
+
 class Shelf:
     """Bodies by their name; every other name is TEXT."""
 
@@ -43,6 +56,8 @@ class Shelf:
             raise FileNotFoundError(2, "No such file")
         if ref.file == "fault":
             raise ValueError("a fault of ours")
+        if ref.file == "torn":
+            return Torn(TEXT * 10_000)
         return Bytes(self.bodies.get(ref.file, TEXT))
 
 

@@ -7,6 +7,7 @@ from tests.unit.transport.mailers.hosts_in_hand import exchanges, job, on_loop, 
 from tests.unit.transport.mailers.scripted_peer import DROP, HANG, SLOW, ScriptedPeer
 
 from penfold.model import Deferred, Delivered, Failed
+from penfold.transport.mailers import connection
 
 TWO = exchanges("next.example", (10, "mx1.next.example", "127.0.0.1"), (20, "mx2.next.example", "127.0.0.2"))
 
@@ -74,6 +75,43 @@ def test_an_idle_connection_says_goodbye_after_its_time():
 
     on_loop(main())
     assert peer.heard[0].verbs()[-1] == "QUIT"
+
+
+def test_a_server_that_does_not_answer_quit_is_cut_off(monkeypatch):
+    monkeypatch.setattr(connection, "_QUIT_SECONDS", 0.01)
+
+    async def main():
+        async with post_office(ScriptedPeer({"QUIT": HANG}), per_connection=1) as post:
+            outcome = await post.one(job())
+            await post.gone()
+            return outcome
+
+    assert isinstance(on_loop(main()), Delivered)
+
+
+def test_no_more_idle_connections_are_kept_than_allowed():
+    peer = ScriptedPeer()
+
+    async def main():
+        async with post_office(peer, most_idle=0) as post:
+            await post.one(job())
+            await post.gone()
+
+    on_loop(main())
+    assert peer.heard[0].verbs()[-1] == "QUIT"
+
+
+def test_a_connection_that_closes_while_it_rests_is_forgotten():
+    peer = ScriptedPeer({"END": "250 taken\r\n421 4.3.2 going down"}, {})
+
+    async def main():
+        async with post_office(peer) as post:
+            first = await post.one(job())
+            await post.gone()
+            return first, await post.one(job(id_="Q2"))
+
+    assert all(isinstance(outcome, Delivered) for outcome in on_loop(main()))
+    assert len(peer.heard) == 2
 
 
 def test_a_connection_the_server_closed_meanwhile_is_replaced_without_a_word():

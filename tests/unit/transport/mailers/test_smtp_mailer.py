@@ -276,6 +276,14 @@ def test_a_long_message_arrives_whole():
     assert peer.bodies == [long]
 
 
+def test_a_server_that_reads_slowly_gets_everything_in_the_end():
+    peer = ScriptedPeer(extensions=("PIPELINING",))
+    huge = b"Subject: x\r\n\r\n" + (b"." + b"x" * 900 + b"\r\n") * 10_000  # more than sockets buffer
+    (outcome,) = carried(peer, job(body="huge"), bodies={"huge": huge})
+    assert isinstance(outcome, Delivered)
+    assert peer.bodies == [huge]
+
+
 UTF8 = "bj\u00f6rn@next.example"
 
 
@@ -326,6 +334,14 @@ def test_a_body_that_is_gone_defers_its_mail_and_no_other():
     first, second = carried(peer, job(body="gone"), job(id_="Q2"), connections=1)
     assert first == Deferred(Reply.of(451, "4.3.0", "Local error in processing"))
     assert isinstance(second, Delivered)
+
+
+def test_a_body_that_breaks_in_the_middle_never_ends_as_a_whole_message():
+    peer = ScriptedPeer(extensions=("PIPELINING",))
+    (outcome,) = carried(peer, job(body="torn"))
+    assert outcome == Deferred(Reply.of(451, "4.3.0", "Local error in processing"))
+    assert peer.bodies == []
+    assert len(peer.heard) == 1
 
 
 def test_a_next_hop_that_cannot_be_read_defers_the_mail():
