@@ -66,13 +66,17 @@ class Agent:
         self._account = account
         self._forward = forward
 
-    def deliver(self, jobs: Sequence[Job]) -> list[Settlement]:
-        """Deliver all jobs; one settlement for every target. Never raises for a mail or disk reason."""
+    def deliver(self, jobs: Sequence[Job], *, doubtful_before: float = 0.0) -> list[Settlement]:
+        """Deliver all jobs; one settlement for every target. Never raises for a mail or disk reason.
+
+        Mail that arrived before ``doubtful_before`` (POSIX seconds) may have been delivered by a predecessor.
+        """
         settled: list[Settlement] = []
         parcels: list[Parcel] = []
         for job in jobs:
             self._open(job, settled, parcels)
-        results = self._mailboxes.deliver([(parcel.account, parcel.message) for parcel in parcels])
+        deliveries = [(parcel.account, parcel.message) for parcel in parcels]
+        results = self._mailboxes.deliver(deliveries, doubtful_before=doubtful_before)
         settled += [_settlement(parcel, result) for parcel, result in zip(parcels, results, strict=True)]
         return settled
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from penfold.directory.base import Account
 from penfold.formats import maildir
-from penfold.formats.base import MailboxWriter, Message, Result
+from penfold.formats.base import MailboxWriter, Message, Result, Stored
 from penfold.formats.maildirsize import Quota
 from penfold.formats.mbox import Mbox
 from penfold.formats.mh import Mh
@@ -34,12 +34,19 @@ class Mailboxes:
             "mh": lambda account: Mh(fs, account.path, locks=locks, mode=mode, quota=_quota(account)),
         }
 
-    def deliver(self, deliveries: Sequence[Delivery]) -> list[Result]:
-        """Store every message in its account's mailbox; one result each, in order."""
+    def deliver(self, deliveries: Sequence[Delivery], *, doubtful_before: float = 0.0) -> list[Result]:
+        """Store every message in its account's mailbox; one result each, in order.
+
+        Messages that arrived before ``doubtful_before`` (POSIX seconds) may be there already, stored by a process that
+        died before it could say so: a Maildir is searched for them, and what is found is not stored again.
+        """
         results: list[Result | None] = [None] * len(deliveries)
+        self._recognise(deliveries, doubtful_before, results)
         shared: list[int] = []
         single: dict[str, list[int]] = {}
         for position, (account, _) in enumerate(deliveries):
+            if results[position] is not None:
+                continue
             if account.format == "maildir":
                 shared.append(position)
             else:
@@ -48,6 +55,15 @@ class Mailboxes:
         for positions in single.values():
             self._one(deliveries, positions, results)
         return [result for result in results if result is not None]
+
+    def _recognise(self, deliveries: Sequence[Delivery], before: float, results: list[Result | None]) -> None:
+        doubtful: dict[str, dict[str, int]] = {}
+        for position, (account, message) in enumerate(deliveries):
+            if account.format == "maildir" and message.arrived < before:
+                doubtful.setdefault(account.path, {})[message.unique] = position
+        for path, positions in doubtful.items():
+            for unique, name in maildir.delivered(self._fs, path, positions).items():
+                results[positions[unique]] = Stored(name)
 
     def _maildirs(self, deliveries: Sequence[Delivery], positions: Sequence[int], results: list[Result | None]) -> None:
         if not positions:

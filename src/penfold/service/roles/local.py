@@ -26,6 +26,7 @@ class Local:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._lines: list[DeliveryLine] = []
+        self._since = 0.0
         self._bodies = PassedBodies()
         self._threads = ThreadPoolExecutor(BATCHES, "deliver")
         self._own = threading.local()
@@ -39,7 +40,8 @@ class Local:
         self._house = House(self._place.config)
 
     def join(self, role: str, place: int, sock: socket) -> None:
-        """Take a line to a queue."""
+        """Take a line to a queue; what arrived before may have been delivered for its predecessor, or by ours."""
+        self._since = self._place.clock()
         del role, place
         self._lines.append(DeliveryLine(sock, self._bodies, self._deliver, self._threads))
 
@@ -48,7 +50,7 @@ class Local:
         if agent is None:
             agent = compose.agent(self._house, self._bodies, PosixFileSystem(), os.geteuid())
             self._own.agent = agent
-        return agent.deliver(jobs)
+        return agent.deliver(jobs, doubtful_before=self._since)
 
     async def drain(self, seconds: float) -> None:
         """Finish the batches under way."""
