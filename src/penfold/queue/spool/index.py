@@ -4,8 +4,8 @@ Blocking; used by one thread at a time. Rows exist only for messages whose first
 did not fit the window in memory; for all others a segment's marks say that they are accounted for.
 
 Durability: commits are atomic at once and synced by ``sync``, at least every few seconds; a synced commit
-(``durable=True``) is on disk on return. After any failed sync a synced commit writes a whole checkpoint before it is
-believed: the kernel may have dropped pages of the log that it will not report again.
+(``durable=True``) is on disk on return. After any failed sync the whole log is written again before anything else: the
+kernel may have dropped pages of it that it will not report again.
 """
 
 import errno
@@ -17,6 +17,7 @@ from typing import NamedTuple, cast
 import apsw
 import msgspec
 
+from penfold.fs.base import FileSystem
 from penfold.model import BodyRef, ConfigError, Envelope, QueueId, Recipient, Reply, Route
 from penfold.queue.entry import Entry, State
 
@@ -43,6 +44,7 @@ CREATE INDEX recipient_due ON recipient (lane, due, message, number) WHERE state
 CREATE INDEX recipient_held ON recipient (message, number) WHERE state = 1;
 CREATE INDEX recipient_closed ON recipient (message) WHERE state >= 2;
 """
+_PIECE = 1 << 20
 _WAL_PAGES = 4000  # 16 MB of log, then its pages go into the database
 
 _PUT_SEGMENT = """
@@ -153,9 +155,13 @@ class Batch:
 class Index:
     """The open database. Raises OSError (ENOSPC, EIO) where SQLite raised an I/O error."""
 
-    def __init__(self, path: str, *, vfs: str | None = None) -> None:
+    def __init__(self, fs: FileSystem, path: str, *, vfs: str | None = None) -> None:
         """Open or make it. Raises ConfigError (newer, or in use), OSError, apsw.CorruptError, apsw.NotADBError."""
+        self._fs = fs
+        self._path = path
+        self._pages = 0
         self._suspect = False
+        rewrite(fs, path + "-wal")  # the process before may have died of a failed sync
         try:
             self._db = apsw.Connection(path, vfs=vfs)
         except apsw.Error as error:
@@ -179,7 +185,7 @@ class Index:
             self._db.pragma(*pragma.split("="))
         self._db.pragma("temp_store", "MEMORY")
         self._db.pragma("journal_size_limit", 64 << 20)
-        self._db.wal_autocheckpoint(_WAL_PAGES)
+        self._db.set_wal_hook(self._logged)  # instead of SQLite's own checkpoints, which hide their errors
 
     def _migrate(self) -> None:
         version = self._db.pragma("user_version")
@@ -201,20 +207,38 @@ class Index:
     # Commits
 
     def commit(self, batch: Batch) -> list[Finished]:
-        """Write a batch in one transaction; tells which messages it finished."""
+        """Write a batch in one transaction; tells which messages it finished. All or nothing, also when it raises."""
+        self._repair()
         try:
-            if batch.durable:
-                self._db.pragma("synchronous", "FULL")
+            self._db.pragma("synchronous", "FULL" if batch.durable else "NORMAL")
             with self._db:
                 finished = self._write(batch)
-            if batch.durable and self._suspect:
-                self._settle_doubt()
         except apsw.Error as error:
             raise self._os_error(error) from error
-        finally:
-            if batch.durable:
-                self._db.pragma("synchronous", "NORMAL")
+        self._trim()
         return finished
+
+    def _repair(self) -> None:
+        """After a failed sync: write the log again, as it is in memory, and sync it.
+
+        CRASH: the kernel marked the pages clean and may never write them. A checkpoint before this would put pages into
+        the database that the log on disk does not have, and a power loss in its middle would leave a mixture.
+        """
+        if self._suspect:
+            rewrite(self._fs, self._path + "-wal")
+            self._suspect = False
+
+    def _trim(self) -> None:
+        if self._pages > _WAL_PAGES:
+            self._pages = 0
+            try:
+                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.Error:
+                self._suspect = True  # the commit itself stands
+
+    def _logged(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        self._pages = pages
+        return apsw.SQLITE_OK
 
     def _write(self, batch: Batch) -> list[Finished]:
         db = self._db
@@ -249,16 +273,13 @@ class Index:
 
     def reserve(self, count: int) -> int:
         """Reserve ``count`` numbers for good; tells the first."""
+        self._repair()
         first = self._db.execute("SELECT value FROM meta WHERE name='number'").get or 1
         try:
             self._db.pragma("synchronous", "FULL")
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('number', ?)", (first + count,))
-            if self._suspect:
-                self._settle_doubt()
         except apsw.Error as error:
             raise self._os_error(error) from error
-        finally:
-            self._db.pragma("synchronous", "NORMAL")
         return int(first)
 
     def skip(self, number: int) -> None:
@@ -269,17 +290,11 @@ class Index:
 
     def sync(self) -> None:
         """Make all commits so far durable."""
+        self._repair()
         try:
-            if self._suspect:
-                self._settle_doubt()
-            else:
-                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:
             raise self._os_error(error) from error
-
-    def _settle_doubt(self) -> None:
-        self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        self._suspect = False
 
     def _os_error(self, error: apsw.Error) -> OSError:
         self._suspect = True
@@ -403,6 +418,20 @@ def _entry(row: Sequence[object]) -> Entry:
     entry.remote = remote  # type: ignore[assignment]
     entry.route = None if route is None else _route(route)  # type: ignore[arg-type]
     return entry
+
+
+def rewrite(fs: FileSystem, path: str) -> None:
+    """Write a file again, as it reads, and sync it; nothing if it is not there."""
+    try:
+        file = fs.open(path, write=True)
+    except FileNotFoundError:
+        return
+    try:
+        for offset in range(0, file.size(), _PIECE):
+            file.write_at(offset, file.read_at(offset, _PIECE))
+        file.datasync()
+    finally:
+        file.close()
 
 
 def os_error(error: apsw.Error) -> OSError:

@@ -36,7 +36,7 @@ class Recovery:
         """Open queue.db; one that is damaged is set aside, and everything in the segments is taken as fresh."""
         path = f"{self._root}/queue.db"
         try:
-            return Index(path, vfs=vfs)
+            return Index(self._fs, path, vfs=vfs)
         except (apsw.CorruptError, apsw.NotADBError) as error:
             self._report(f"queue.db is damaged ({error}); it is kept in damaged/, and all mail is tried again")
         self.rebuilt = True
@@ -45,7 +45,7 @@ class Recovery:
                 self._fs.rename(path + suffix, f"{self._root}/damaged/queue.db{suffix}")
             except FileNotFoundError:
                 continue
-        return Index(path, vfs=vfs)
+        return Index(self._fs, path, vfs=vfs)
 
     def shelve(self, shelf: Shelf, index: Index) -> None:
         """Put the segments on the shelf: those the index knows, then those it does not."""
