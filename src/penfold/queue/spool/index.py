@@ -20,6 +20,7 @@ import msgspec
 from penfold.fs.base import FileSystem
 from penfold.model import BodyRef, ConfigError, Envelope, QueueId, Recipient, Reply, Route
 from penfold.queue.entry import Entry, State
+from penfold.queue.spool.layout import rewrite
 
 SCHEMA = 1
 _TABLES = """
@@ -44,7 +45,6 @@ CREATE INDEX recipient_due ON recipient (lane, due, message, number) WHERE state
 CREATE INDEX recipient_held ON recipient (message, number) WHERE state = 1;
 CREATE INDEX recipient_closed ON recipient (message) WHERE state >= 2;
 """
-_PIECE = 1 << 20
 _WAL_PAGES = 4000  # 16 MB of log, then its pages go into the database
 
 _PUT_SEGMENT = """
@@ -418,20 +418,6 @@ def _entry(row: Sequence[object]) -> Entry:
     entry.remote = remote  # type: ignore[assignment]
     entry.route = None if route is None else _route(route)  # type: ignore[arg-type]
     return entry
-
-
-def rewrite(fs: FileSystem, path: str) -> None:
-    """Write a file again, as it reads, and sync it; nothing if it is not there."""
-    try:
-        file = fs.open(path, write=True)
-    except FileNotFoundError:
-        return
-    try:
-        for offset in range(0, file.size(), _PIECE):
-            file.write_at(offset, file.read_at(offset, _PIECE))
-        file.datasync()
-    finally:
-        file.close()
 
 
 def os_error(error: apsw.Error) -> OSError:

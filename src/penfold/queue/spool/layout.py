@@ -12,6 +12,7 @@ from penfold.model.ids import base32
 VERSION = 1
 DIRECTORIES = ("intake", "carry", "body", "damaged")
 _WORDS = "penfold spool "
+_PIECE = 1 << 20
 
 
 def segment_name(number: int, *, carry: bool = False) -> str:
@@ -94,3 +95,20 @@ def remove(fs: FileSystem, path: str) -> bool:
             raise
         return False
     return True
+
+
+def rewrite(fs: FileSystem, path: str) -> None:
+    """Write a file again, as it reads, and sync it; nothing if it is not there.
+
+    CRASH: where a sync may have failed, the kernel holds pages it thinks clean, which the disk has not; this heals it.
+    """
+    try:
+        file = fs.open(path, write=True)
+    except FileNotFoundError:
+        return
+    try:
+        for offset in range(0, file.size(), _PIECE):
+            file.write_at(offset, file.read_at(offset, _PIECE))
+        file.datasync()
+    finally:
+        file.close()

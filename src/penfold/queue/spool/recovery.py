@@ -13,7 +13,7 @@ import apsw
 from penfold.fs.base import FileSystem
 from penfold.queue.spool.custodian import WINDOW, Custodian
 from penfold.queue.spool.index import Batch, Index
-from penfold.queue.spool.layout import number_of, prepare
+from penfold.queue.spool.layout import number_of, prepare, rewrite
 from penfold.queue.spool.message import Message, message_key
 from penfold.queue.spool.record import Accepted, Scan, Scanned, Type, decode_head, decode_message
 from penfold.queue.spool.shelf import SEGMENT_LIMIT, Segment, Shelf
@@ -97,10 +97,13 @@ class Recovery:
     def scan(self, segment: Segment, held: set[int]) -> Iterator[Accepted]:
         """Read a segment not indexed yet and close it; gives what is not accounted for."""
         path = f"{self._root}/{segment.name}"
-        file = self._fs.open(path, write=True)
+        # CRASH: after a kill the page cache may hold records the disk does not, even after a failed sync.
+        if segment.closed:
+            self._sync(path)
+        else:
+            rewrite(self._fs, path)
+        file = self._fs.open(path)
         try:
-            # CRASH: after a kill, the page cache may hold records the disk does not.
-            file.datasync()
             limit = segment.length if segment.closed and segment.length else None
             scan = Scan(file, log_id=segment.log_id, limit=limit)
             for record in scan:
@@ -115,6 +118,13 @@ class Recovery:
         finally:
             file.close()
         segment.closed = True
+
+    def _sync(self, path: str) -> None:
+        file = self._fs.open(path, write=True)
+        try:
+            file.datasync()
+        finally:
+            file.close()
 
     def _wanted(self, segment: Segment, record: Scanned, held: set[int]) -> bool:
         if record.type != Type.MESSAGE or segment.accounted(record.lsn):

@@ -13,7 +13,7 @@ from penfold.fs.base import File, FileSystem
 from penfold.model import Transient, from_os_error
 from penfold.queue.spool.grant import BodyGrant, SegmentGrant
 from penfold.queue.spool.index import Index, SegmentRow
-from penfold.queue.spool.layout import body_name, remove, segment_name
+from penfold.queue.spool.layout import body_name, remove, rewrite, segment_name
 from penfold.queue.spool.record import Accepted, Head, Scan, Type, decode_message, head_payload, pack
 from penfold.queue.spool.thread import T, Worker
 
@@ -241,9 +241,9 @@ class Shelf:
 
 def read_on(shelf: Shelf, segment: Segment) -> tuple[list[Accepted], int]:
     """Sync a segment whose writer died, and read what custody has not heard of (blocking); tells its good length."""
-    file = shelf.fs.open(f"{shelf.root}/{segment.name}", write=True)
+    rewrite(shelf.fs, f"{shelf.root}/{segment.name}")
+    file = shelf.fs.open(f"{shelf.root}/{segment.name}")
     try:
-        file.datasync()
         scan = Scan(file, log_id=segment.log_id)
         found = [
             decode_message(record, segment.number, segment.name)
