@@ -1,150 +1,31 @@
-"""Delivery to Unix users, programs and files: real users, real rights, and the tricks that users may try."""
+"""Delivery to Unix users, programs and files: real users, real rights."""
 
 import contextlib
-import grp
 import os
 import pwd
 import secrets
 import smtplib
 import stat
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.system.host import DOMAIN, ROOT, Host, Settings, text_message, token, wait_until
+from tests.system.host import DOMAIN, token, wait_until
+from tests.system.unix_host import (
+    MAIL,
+    MARKS,
+    PROGRAM_USER,
+    UnixHost,
+    User,
+    commands_of,
+    host,
+    person,
+    processes_of,
+    settings,
+)
 
-pytestmark = [
-    pytest.mark.xdist_group("host"),
-    pytest.mark.root,
-    pytest.mark.skipif(
-        not ROOT and not os.environ.get("PENFOLD_CI"), reason="needs root: creates users and becomes them"
-    ),
-]
-PROGRAM_USER = "games"
-MAIL = grp.getgrnam("mail").gr_gid
-
-
-class User:
-    """A Unix user made for a test."""
-
-    def __init__(self, *options: str) -> None:
-        self.name = f"pf{secrets.token_hex(5)}"
-        # A uid of its own: one that is used again would show the agents of the user before.
-        uid = () if "-u" in options else ("-u", str(20_000 + secrets.randbelow(39_000)))
-        subprocess.run(["useradd", "-m", *uid, *options, self.name], check=True, capture_output=True)
-        entry = pwd.getpwnam(self.name)
-        self.uid, self.gid, self.home = entry.pw_uid, entry.pw_gid, Path(entry.pw_dir)
-        self.address = f"{self.name}@{DOMAIN}"
-
-    def put(self, name: str, text: str, mode: int = 0o600) -> Path:
-        """Write a file of the user's in the home."""
-        path = self.home / name
-        path.write_text(text)
-        os.chown(path, self.uid, self.gid)
-        path.chmod(mode)
-        return path
-
-    def remove(self) -> None:
-        subprocess.run(["userdel", "-r", "-f", self.name], check=False, capture_output=True)
-
-
-@pytest.fixture
-def person() -> Iterator[Callable[..., User]]:
-    made: list[User] = []
-
-    def make(*options: str) -> User:
-        made.append(User(*options))
-        return made[-1]
-
-    yield make
-    for user in made:
-        user.remove()
-
-
-def settings(mailbox: str = "", aliases: str = "", **delivery: object) -> Settings:
-    options: dict[str, dict[str, object]] = {
-        "delivery": {"unix_users": True, "program_user": PROGRAM_USER, "lock_timeout": "1s", **delivery}
-    }
-    if mailbox:
-        options["delivery"]["unix_mailbox"] = mailbox
-    return Settings(options=options, accounts=(), files={"aliases": aliases})
-
-
-class UnixHost(Host):
-    """A host with a mail spool directory of its own, a place where programs may write, and aliases."""
-
-    def __init__(self, said: Settings, spool_mode: int = 0o2775) -> None:
-        super().__init__(said)
-        self.spool = self.home / "mail-spool"
-        self.out = self.home / "out"
-        self.spool.mkdir()
-        os.chown(self.spool, 0, MAIL)
-        self.spool.chmod(spool_mode)
-        self.out.mkdir()
-        self.out.chmod(0o1777)
-        options = said.options["delivery"]
-        mailbox = str(options.get("unix_mailbox", "mbox:{spool}/{user}")).replace("{spool}", str(self.spool))
-        aliases = {"aliases": [str(self.home / "aliases")]}
-        self.write({"delivery": {"unix_mailbox": mailbox}, "routing": aliases, "": {"postmaster": f"root@{DOMAIN}"}})
-        # ``{home}`` is the host's own folder in all it writes: a user's home is said as ~ here.
-        self.config.write_text(self.config.read_text().replace(":~/", ":{home}/"))
-
-    def script(self, name: str, text: str) -> str:
-        """Write a program anybody may run; gives its path."""
-        path = self.home / name
-        path.write_text(f"#!/bin/sh\n{text}\n")
-        path.chmod(0o755)
-        return str(path)
-
-    def whoami(self) -> str:
-        """Write a program that tells who runs it, in a file named after it; gives its path."""
-        return self.script("whoami", f'umask 022; cat > /dev/null; id > "{self.out}/$(id -un)"')
-
-    def send(self, *to: str, subject: str = "hello", body: str = "A line.\n") -> None:
-        with self.smtp() as client:
-            client.sendmail("eve@other.test", list(to), text_message(subject, body))
-
-    def mbox(self, user: User) -> bytes:
-        """What lies in a user's mailbox in the spool directory."""
-        with contextlib.suppress(FileNotFoundError):
-            return (self.spool / user.name).read_bytes()
-        return b""
-
-    def wait_for_mbox(self, user: User, text: str = "A line.") -> bytes:
-        """Wait until a mailbox holds a text."""
-        wait_until(lambda: text.encode() in self.mbox(user), lambda: f"{text} for {user.name}\n{self.trouble()}", 15)
-        return self.mbox(user)
-
-    def wait_for_file(self, path: Path, seconds: float = 15) -> str:
-        """Wait for a file that is not empty."""
-        wait_until(lambda: path.exists() and path.stat().st_size, lambda: f"{path}\n{self.trouble()}", seconds)
-        return path.read_text()
-
-    def wait_for_refusal(self, text: str) -> dict[str, object]:
-        """Wait for a failed attempt whose reply holds a text."""
-        found: list[dict[str, object]] = []
-
-        def there() -> bool:
-            found[:] = [event for event in self.events("attempt") if text in str(event.get("reply", ""))]
-            return bool(found)
-
-        wait_until(there, lambda: f"no attempt says {text!r}\n{self.trouble()}", 15)
-        return found[0]
-
-    def trouble(self) -> str:
-        return "\n".join(map(str, [*self.events("attempt")[-5:], self.log()[-3000:]]))
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[UnixHost]:
-    """One host for most tests: mbox in a spool directory of group mail, mode 2775."""
-    if not ROOT:
-        pytest.skip("needs root")
-    with UnixHost(settings()) as running:
-        yield running
+pytestmark = MARKS
+__all__ = ("host", "person")  # fixtures
 
 
 # -- mailboxes
@@ -340,182 +221,6 @@ def test_forward_files_are_not_read_where_the_administrator_forbids_them(person)
         assert host.mbox(bob) == b""
 
 
-# -- tricks
-
-
-def _writable_by_all(ann: User, _: User) -> None:
-    ann.put(".forward", "nobody@elsewhere.test\n", 0o666)
-
-
-def _writable_by_the_group(ann: User, _: User) -> None:
-    ann.put(".forward", "nobody@elsewhere.test\n", 0o664)
-
-
-def _link_to_shadow(ann: User, _: User) -> None:
-    (ann.home / ".forward").symlink_to("/etc/shadow")
-
-
-def _hard_link(ann: User, bob: User) -> None:
-    os.link(bob.put("precious", "secret@elsewhere.test\n"), ann.home / ".forward")
-
-
-def _two_names(ann: User, _: User) -> None:
-    os.link(ann.put("other", "x@elsewhere.test\n"), ann.home / ".forward")
-
-
-def _fifo(ann: User, _: User) -> None:
-    os.mkfifo(ann.home / ".forward")
-    os.chown(ann.home / ".forward", ann.uid, ann.gid)
-
-
-def _directory(ann: User, _: User) -> None:
-    (ann.home / ".forward").mkdir()
-    os.chown(ann.home / ".forward", ann.uid, ann.gid)
-
-
-def _anothers(ann: User, bob: User) -> None:
-    os.chown(ann.put(".forward", f"|{ann.home}/x\n", 0o644), bob.uid, bob.uid)
-
-
-def _home_open_to_all(ann: User, _: User) -> None:
-    ann.put(".forward", "nobody@elsewhere.test\n")
-    ann.home.chmod(0o777)
-
-
-def _too_large(ann: User, _: User) -> None:
-    ann.put(".forward", "# a long comment\n" * 20_000)
-
-
-def _nonsense(ann: User, _: User) -> None:
-    ann.put(".forward", 'one@two@three@ "\n')
-
-
-TRICKS = [
-    _writable_by_all, _writable_by_the_group, _link_to_shadow, _hard_link, _two_names, _fifo, _directory, _anothers,
-    _home_open_to_all, _too_large, _nonsense,
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("trick", TRICKS, ids=lambda trick: trick.__name__.strip("_"))
-def test_mail_waits_while_a_forward_is_not_safe_and_comes_when_it_is_mended(host, person, trick):
-    ann, bob = person(), person()
-    trick(ann, bob)
-    host.send(ann.address, subject=ann.name)
-    wait_until(lambda: _refusals(host, ann), host.trouble, 15)
-    assert all(".forward" in reply and reply.startswith("451 ") for reply in _refusals(host, ann)), _refusals(host, ann)
-    assert host.mbox(ann) == b""
-    subprocess.run(["rm", "-rf", str(ann.home / ".forward")], check=True)
-    ann.home.chmod(0o755)
-    host.wait_for_mbox(ann)
-
-
-def _refusals(host: UnixHost, user: User) -> list[str]:
-    return [
-        str(event["reply"])
-        for event in host.events("attempt")
-        if event.get("recipient") == user.address and event["outcome"] == "deferred"
-    ]
-
-
-def test_the_forward_of_one_gets_nothing_done_with_the_rights_of_another(host, person):
-    ann, bob = person(), person()
-    program = host.whoami()
-    bob.put("list", f'"|{program}"\n', 0o644)
-    ann.put(".forward", f":include:{bob.home}/list\n")
-    host.send(ann.address)
-    wait_until(lambda: _refusals(host, ann), host.trouble, 15)
-    assert "belongs to another user" in _refusals(host, ann)[0]
-    assert not (host.out / ann.name).exists()
-    assert not (host.out / bob.name).exists()
-
-
-def test_a_forward_cannot_append_to_the_file_of_another(host, person):
-    ann, bob = person(), person()
-    theirs = bob.put("diary", "dear diary\n", 0o666)
-    ann.put(".forward", f"{theirs}\n")
-    host.send(ann.address)
-    host.wait_for_refusal("it belongs to another user")
-    assert theirs.read_text() == "dear diary\n"
-
-
-def test_a_forward_swapped_all_the_while_gives_the_rights_of_nobody_else(host, person):
-    ann, bob = person(), person()
-    program = host.whoami()
-    theirs = bob.put("precious", f'"|{program}"\n', 0o600)
-    good = ann.put("good", f"\\{ann.name}\n")
-    link = ann.home / "link"
-    link.symlink_to(theirs)
-    stop = threading.Event()
-
-    def swap() -> None:
-        while not stop.is_set():
-            for source in (good, link):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(ann.home / "next")
-                if source is good:
-                    ann.put("next", f"\\{ann.name}\n")
-                else:
-                    (ann.home / "next").symlink_to(theirs)
-                os.replace(ann.home / "next", ann.home / ".forward")
-
-    swapper = threading.Thread(target=swap)
-    swapper.start()
-    try:
-        for number in range(30):
-            host.send(ann.address, subject=f"swap {number}.")
-    finally:
-        stop.set()
-        swapper.join()
-    (ann.home / ".forward").unlink()
-    wait_until(lambda: host.mbox(ann).count(b"\nSubject: swap") == 30, host.trouble)
-    assert not (host.out / bob.name).exists()
-    assert not (host.out / ann.name).exists()
-
-
-def _link_to_another(path: Path, theirs: Path) -> None:
-    path.symlink_to(theirs)
-
-
-def _hard_link_to_another(path: Path, theirs: Path) -> None:
-    os.link(theirs, path)
-
-
-def _mailbox_fifo(path: Path, _: Path) -> None:
-    os.mkfifo(path)
-
-
-def _mailbox_directory(path: Path, _: Path) -> None:
-    path.mkdir()
-
-
-def _mailbox_of_another(path: Path, _: Path) -> None:
-    path.touch()
-    path.chmod(0o666)
-
-
-@pytest.mark.parametrize(
-    "trick",
-    [_link_to_another, _hard_link_to_another, _mailbox_fifo, _mailbox_directory, _mailbox_of_another],
-    ids=lambda trick: trick.__name__.strip("_"),
-)
-def test_a_mailbox_that_is_not_the_users_own_file_is_left_alone(host, person, trick):
-    ann, bob = person(), person()
-    theirs = host.spool / bob.name
-    theirs.write_text("theirs\n")
-    os.chown(theirs, bob.uid, MAIL)
-    theirs.chmod(0o666)
-    path = host.spool / ann.name
-    trick(path, theirs)
-    os.chown(path, bob.uid, -1, follow_symlinks=False)
-    host.send(ann.address)
-    wait_until(lambda: _refusals(host, ann), host.trouble, 15)
-    assert _refusals(host, ann)[0].startswith("451 4.2.0 Mailbox is not safe to write to")
-    assert theirs.read_text() == "theirs\n"
-    subprocess.run(["rm", "-rf", str(path)], check=True)
-    theirs.unlink()
-    host.wait_for_mbox(ann)
-
-
 # -- programs and files of administrators
 
 
@@ -546,7 +251,7 @@ def test_a_program_out_of_time_is_killed_with_all_it_started(person):
         ann.put(".forward", f"|{sleeper}\n")
         host.send(ann.address)
         host.wait_for_refusal("still running after 1 seconds")
-        wait_until(lambda: "sleep 987654" not in _commands_of(ann.uid), lambda: _commands_of(ann.uid))
+        wait_until(lambda: "sleep 987654" not in commands_of(ann.uid), lambda: commands_of(ann.uid))
         (ann.home / ".forward").unlink()
 
 
@@ -562,31 +267,11 @@ def test_a_role_s_user_gets_no_agent_even_as_program_user():
 # -- agents
 
 
-def _processes_of(uid: int) -> dict[int, dict[str, str]]:
-    found = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError, ValueError):
-                lines = Path(f"/proc/{entry}/status").read_text().splitlines()
-                facts = dict(line.split(":", 1) for line in lines if ":" in line)
-                if int(facts["Uid"].split()[1]) == uid and "Z" not in facts["State"]:
-                    found[int(entry)] = facts
-    return found
-
-
-def _commands_of(uid: int) -> str:
-    found = []
-    for pid in _processes_of(uid):
-        with contextlib.suppress(OSError):
-            found.append(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode())
-    return "\n".join(found)
-
-
 def test_an_agent_is_its_user_for_good_and_exec_keeps_three_capabilities(host, person):
     ann = person()
     host.send(ann.address)
     host.wait_for_mbox(ann)
-    [(pid, facts)] = _processes_of(ann.uid).items()
+    [(pid, facts)] = processes_of(ann.uid).items()
     assert facts["Uid"].split() == [str(ann.uid)] * 4
     assert facts["Gid"].split() == [str(ann.gid)] * 4
     assert sorted(map(int, facts["Groups"].split())) == sorted({ann.gid, MAIL})
@@ -606,14 +291,14 @@ def test_agents_go_when_there_is_nothing_to_do_and_with_the_host(person):
     with UnixHost(settings()) as host:
         host.send(ann.address)
         host.wait_for_mbox(ann)
-        assert len(_processes_of(ann.uid)) == 1
-        wait_until(lambda: not _processes_of(ann.uid), "the agent goes", 20)
+        assert len(processes_of(ann.uid)) == 1
+        wait_until(lambda: not processes_of(ann.uid), "the agent goes", 20)
         host.send(ann.address)
         wait_until(lambda: host.mbox(ann).count(b"A line.") == 2, host.trouble)
         began = time.monotonic()
         host.stop()
         assert time.monotonic() - began < 10
-        assert not _processes_of(ann.uid)
+        assert not processes_of(ann.uid)
 
 
 def test_a_user_who_kills_the_agent_gets_the_mail_later(host, person):
@@ -621,8 +306,8 @@ def test_a_user_who_kills_the_agent_gets_the_mail_later(host, person):
     lock = host.spool / f"{ann.name}.lock"
     lock.write_text("1:elsewhere")
     host.send(ann.address)
-    wait_until(lambda: _processes_of(ann.uid), host.trouble)
-    for pid in _processes_of(ann.uid):
+    wait_until(lambda: processes_of(ann.uid), host.trouble)
+    for pid in processes_of(ann.uid):
         os.kill(pid, 9)
     host.wait_for_refusal("The delivery agent died")
     lock.unlink()

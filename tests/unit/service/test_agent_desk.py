@@ -21,9 +21,10 @@ from penfold.model import (
     Settlement,
     Target,
 )
-from penfold.service.lines import execute
+from penfold.service.lines import agents
+from penfold.service.lines.agents import AgentDesk, AgentMailer
 from penfold.service.lines.delivery import DeliveryLine, PassedBodies, Settled
-from penfold.service.lines.execute import AgentDesk, AgentMailer, Answer, Kind, Said
+from penfold.service.lines.execute import Answer, Kind, Said
 from penfold.service.roles.execute import RequestLine
 
 DONE = Reply.of(250, "2.0.0", "Done")
@@ -219,7 +220,7 @@ def test_there_are_never_more_agents_than_agreed_and_idle_ones_give_way(spool):
 
 
 def test_an_old_agent_gets_no_more_work(spool, monkeypatch):
-    monkeypatch.setattr(execute, "RETIRE", -1.0)
+    monkeypatch.setattr(agents, "RETIRE", -1.0)
 
     async def main():
         desk = AgentDesk(PosixFileSystem(), spool, patience=5.0)

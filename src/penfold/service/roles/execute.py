@@ -24,7 +24,8 @@ from collections.abc import Callable
 from penfold.config.sections import Config
 from penfold.net.leash import Drain, Failed, Join, Leash, Ready
 from penfold.service import agents, capabilities, permits, unix
-from penfold.service.lines.execute import MOST_AGENTS, REQUEST_SIZE, RETIRE, Answer, Request, Said
+from penfold.service.lines.agents import MOST_AGENTS, RETIRE
+from penfold.service.lines.execute import REQUEST_SIZE, Answer, Request, Said
 from penfold.service.roles.base import Place
 
 _SPACE = socket.CMSG_SPACE(4 * array.array("i").itemsize)

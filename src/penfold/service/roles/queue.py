@@ -22,8 +22,8 @@ from penfold.service import compose, unix
 from penfold.service.books import open_books
 from penfold.service.compose import House
 from penfold.service.journal import Journal
+from penfold.service.lines.agents import AgentDesk, AgentMailer
 from penfold.service.lines.delivery import LocalMailer
-from penfold.service.lines.execute import AgentDesk, AgentMailer
 from penfold.service.lines.intake import IntakeLine
 from penfold.service.operators import Operators
 from penfold.service.roles.base import Place, every, world
@@ -75,7 +75,15 @@ class Queue:
             house, self._spool.custody, self._spool.bodies, self._mailers(house), door, surroundings
         )
         self._operators = Operators(
-            self._place, self._driver, self._spool, house, self._log, door, surroundings, self._place.metrics
+            self._place,
+            self._driver,
+            self._spool,
+            house,
+            self._log,
+            door,
+            surroundings,
+            self._place.metrics,
+            apart=self._agents,
         )
         self._operators.start()
         self._running = self._driver.loop.create_task(self._dispatcher.run())
@@ -84,7 +92,7 @@ class Queue:
         self._driver.spawn(every(SWEEP_SECONDS, self._sweep))
 
     def _mailers(self, house: House) -> list[Mailer]:
-        outgoing = compose.outgoing(house, self._spool.bodies, self._driver)
+        outgoing = compose.outgoing(house, self._spool.bodies, self._driver, self._place.secrets)
         return [self._local, ErrorMailer(), DiscardMailer(), *self._with_rights(house.config), *outgoing]
 
     def _with_rights(self, config: Config) -> list[Mailer]:
@@ -103,6 +111,7 @@ class Queue:
     def join(self, role: str, place: int, sock: socket) -> None:
         """Take a line to a receiving or a delivering process."""
         joins: dict[str, Callable[[int, socket], None]] = {"receive": self._join_receive, "local": self._local.join}
+        joins["opener"] = lambda _, sock: self._operators.opener.join(sock)
         if self._desk is not None:
             joins["exec"] = self._desk.join
         joins[role](place, sock)
