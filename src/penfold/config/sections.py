@@ -110,6 +110,10 @@ class Listener(Section, frozen=True, kw_only=True):
         tuple[str, ...],
         Several("Trusted neighbours that may use XCLIENT to name the real client.", of=network("")),
     ] = ()
+    verify: Annotated[
+        bool,
+        Flag("Answer VRFY truly, and EXPN with a list's members. Off, VRFY says 252 to everybody (RFC 5321 §7.3)."),
+    ] = False
     auth_without_tls: Annotated[bool, Flag("Offer passwords in the clear before TLS. Only for tests on loopback.")] = (
         False
     )

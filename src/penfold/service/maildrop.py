@@ -1,9 +1,9 @@
 """Picks up what ``sendmail`` left in ``maildrop/`` while no daemon ran.
 
-Looked at as role queue begins, every minute, and when the queue is flushed. A file must be a regular one with one link,
-within the size limit, whole (a final ``0``), and its owner is the sender. Then it goes through the door like any other
-mail, and its name is removed after the queue holds it durably. What is not mail, or is refused for good, is moved to
-``maildrop-refused/`` with an event; whoever left it is told, where that is possible. What is refused for now stays.
+Looked at as role queue begins, every ten seconds, and when the queue is flushed. A file must be a regular one with one
+link, within the size limit, whole (a final ``0``), and its owner is the sender. Then it goes through the door like any
+other mail, and its name is removed after the queue holds it durably. What is not mail, or is refused for good, is moved
+to ``maildrop-refused/`` with an event; whoever left it is told, where that is possible. What is refused for now stays.
 
 Trust: every name, file and octet is a local user's.
 CRASH: between durable acceptance and the removal of the name the message may be taken twice; both events name the same
@@ -12,6 +12,7 @@ drop, so that duplicates can be counted. It is never lost.
 
 import asyncio
 import contextlib
+import errno
 import os
 import stat
 import time
@@ -27,6 +28,8 @@ from penfold.transport.receive.pickup import BROKEN, Caller, LocalHouse, Submiss
 _PIECE = 1 << 20
 _HEAD_ROOM = 2 << 20  # octets a drop may be larger than its message: head and lengths
 _ABANDONED = 86400.0  # seconds after which a file that never got its name was left by a program that died
+
+_HOPELESS = frozenset({errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.ENAMETOOLONG})
 
 
 class NoDropError(Exception):
@@ -79,8 +82,9 @@ class Maildrop:
         except FileNotFoundError:
             return False
         except (NoDropError, OSError) as error:
-            await self._refuse(name, str(error))
-            return False
+            if isinstance(error, NoDropError) or error.errno in _HOPELESS:
+                await self._refuse(name, str(error))
+            return False  # whatever else it is may be otherwise at the next look
         try:
             return await self._submit(name, descriptor)
         finally:

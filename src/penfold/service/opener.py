@@ -1,21 +1,22 @@
-"""Opens files of the maildrop for role queue, where that role may not: as root, a helper of a few lines; else directly.
+"""Opens files of the maildrop for role queue where that role may not: role opener, which exists only under root.
 
-Files there belong to whoever called ``sendmail`` and are 0600. The helper keeps root's right to read them and nothing
+Files there belong to whoever called ``sendmail`` and are 0600. Role opener keeps root's right to read them and nothing
 else of the world: it is locked into the directory (chroot), takes a name, opens, passes the descriptor on, and never
-reads an octet of it. Whoever asked judges what was opened.
+reads an octet of it. Whoever asked judges what was opened. Without root, role queue opens them itself.
 
 SECURITY: a name has no slash; O_NOFOLLOW, so that a symbolic link is an error; O_NONBLOCK, so that a fifo can't hold
 us.
 """
 
-import array
-import contextlib
 import errno
 import os
 import re
-import signal
+import selectors
 import socket
-from typing import NoReturn, Protocol
+from typing import Protocol
+
+from penfold.net.leash import Drain, Join, Leash, Ready
+from penfold.service import privileges
 
 _NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -41,15 +42,24 @@ class DirectOpener:
 
 
 class RemoteOpener:
-    """Asks the helper. Blocking: called in a thread, by one at a time."""
+    """Asks role opener. Blocking: called in a thread, by one at a time."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+    def __init__(self) -> None:
+        self._sock: socket.socket | None = None
+
+    def join(self, sock: socket.socket) -> None:
+        """Ask this process from now on."""
         sock.settimeout(_SECONDS)
+        old, self._sock = self._sock, sock
+        if old is not None:
+            old.close()
 
     def __call__(self, name: str) -> int:
         """Open."""
-        self._sock.send(_checked(name.encode()))
+        line = _checked(name.encode()) + b"\n"
+        if self._sock is None:
+            raise BrokenPipeError(errno.EPIPE, "no opener is joined")
+        self._sock.sendall(line)
         data, descriptors, _, _ = socket.recv_fds(self._sock, 16, 1)
         if descriptors:
             os.set_inheritable(descriptors[0], False)
@@ -65,44 +75,52 @@ def _checked(name: bytes) -> bytes:
     return name
 
 
-class Helper:
-    """The forked helper; ``socket`` is for whoever asks it. It ends when the last holder of that socket does."""
-
-    def __init__(self, directory: str) -> None:
-        """Fork it. Raises OSError."""
-        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._pid = os.fork()
-        if self._pid == 0:
-            _be_opener(theirs.fileno(), directory)
-        theirs.close()
-
-    def close(self) -> None:
-        """Let go of it and wait for its end; the roles that held it have ended before."""
-        self.socket.close()
-        with contextlib.suppress(ChildProcessError):  # whoever waits for any child may have met it
-            os.waitpid(self._pid, 0)
+def work(directory: str, leash: Leash) -> int:
+    """Be role opener: answer whoever is joined until the supervisor says drain, or is gone."""
+    os.chroot(directory)
+    os.chdir("/")
+    privileges.seal()
+    leash.send(Ready())
+    with selectors.DefaultSelector() as selector:
+        selector.register(leash, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is not leash:
+                    _hear(selector, key.fileobj)
+                elif not _obey(selector, leash):
+                    return 0
 
 
-def _be_opener(descriptor: int, directory: str) -> NoReturn:
+def _obey(selector: selectors.BaseSelector, leash: Leash) -> bool:
+    heard = leash.receive()
+    if heard is None or isinstance(heard[0], Drain):
+        return False
+    if isinstance(heard[0], Join):
+        selector.register(socket.socket(fileno=heard[1][0]), selectors.EVENT_READ)
+    return True
+
+
+def _hear(selector: selectors.BaseSelector, sock: object) -> None:
+    assert isinstance(sock, socket.socket)
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # it goes when its users have gone
-        os.chroot(directory)
-        os.chdir("/")
-        os.closerange(3, descriptor)
-        os.closerange(descriptor + 1, 65536)
-        with socket.socket(fileno=descriptor) as sock:
-            while name := sock.recv(256):
-                _serve(sock, name)
-    finally:
-        os._exit(0)
+        names = sock.recv(4096).splitlines()
+        for name in names:
+            answer(sock, name)
+    except OSError:
+        names = []
+    if not names:
+        selector.unregister(sock)
+        sock.close()
 
 
-def _serve(sock: socket.socket, name: bytes) -> None:
+def answer(sock: socket.socket, name: bytes) -> None:
+    """Open one file and pass it on, or the number of the error."""
     try:
         opened = os.open(_checked(name), _FLAGS)
     except OSError as error:
-        sock.send(b"%d" % (error.errno or errno.EIO))
+        sock.sendall(b"%d" % (error.errno or errno.EIO))
         return
-    sock.sendmsg([b"0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [opened]))])
-    os.close(opened)
+    try:
+        socket.send_fds(sock, [b"0"], [opened])
+    finally:
+        os.close(opened)

@@ -19,14 +19,14 @@ from penfold.service.condition import Condition
 from penfold.service.control import ControlSession
 from penfold.service.desk import Office, OperatorDesk
 from penfold.service.maildrop import Maildrop
-from penfold.service.opener import DirectOpener, Opener, RemoteOpener
+from penfold.service.opener import DirectOpener, RemoteOpener
 from penfold.service.page import PageSession
 from penfold.service.roles.base import Place, every
 from penfold.telemetry.events import Recorder
 from penfold.telemetry.metrics import Metrics
 from penfold.transport.dispatch.router import Routing
 
-PICKUP_SECONDS = 60.0
+PICKUP_SECONDS = 10.0
 CONNECTIONS = 64  # at once on each of the sockets
 
 
@@ -43,16 +43,20 @@ class Operators:
         door: Door,
         surroundings: World,
         metrics: Metrics | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
+        """``apart``: another process opens the maildrop's files, and is joined to ``opener``."""
         self._place = place
         self._driver = driver
         self._acceptors: list[Acceptor] = []
         self._condition = Condition(place.config, spool.admin, spool.custody.depth, metrics)
         config = place.config
+        self.opener = RemoteOpener()
         self._maildrop = Maildrop(
             f"{config.data}/{sockets.MAILDROP}",
             f"{config.data}/{sockets.SET_ASIDE}",
-            _opener(place),
+            self.opener if apart else DirectOpener(f"{config.data}/{sockets.MAILDROP}"),
             locally.local_house(house, door, surroundings),
             locally.Callers(config).caller,
             recorder,
@@ -102,8 +106,3 @@ class Operators:
         """Accept no more."""
         for acceptor in self._acceptors:
             acceptor.stop()
-
-
-def _opener(place: Place) -> Opener:
-    helpers = place.listeners.get(sockets.OPENER)
-    return RemoteOpener(helpers[0]) if helpers else DirectOpener(f"{place.config.data}/{sockets.MAILDROP}")

@@ -14,6 +14,7 @@ from penfold.net.local import is_local
 from penfold.net.mx import Ourselves
 from penfold.protocols.smtp import ClientSettings
 from penfold.queue.base import Bodies
+from penfold.service.apart import apart
 from penfold.transport.mailers.exchanges import Finder
 from penfold.transport.mailers.hop import Account, Security, Terms
 from penfold.transport.mailers.lmtp import LmtpMailer
@@ -24,12 +25,12 @@ _ANY = {"0.0.0.0", "::", "", "*"}
 
 
 def ways_out(config: Config, bodies: Bodies, driver: Driver, *, account: Account | None = None) -> list[SmtpMailer]:
-    """Build the mailers ``smtp`` and ``lmtp``; ``account`` is our log-in at the smart host, if the caller has it.
+    """Build the mailers ``smtp`` and ``lmtp``; ``account`` is our log-in at the smart host (``login`` reads it).
 
-    Raises ConfigError when a log-in is configured and cannot be had: without it the smart host would refuse the mail.
+    Raises ConfigError when one is configured and not given: without it the smart host would refuse the mail.
     """
     if config.routing.smart_host_login and account is None:
-        account = _login(config)
+        raise ConfigError("the log-in for the smart host was not read", hint="see routing.smart_host_login")
     finder = Finder(resolver(config), Ourselves(names=frozenset({config.hostname})), own=listening(config))
     smtp = Settings(
         client=ClientSettings(hostname=config.hostname),
@@ -44,12 +45,22 @@ def ways_out(config: Config, bodies: Bodies, driver: Driver, *, account: Account
     return [SmtpMailer(driver, bodies, finder, smtp), LmtpMailer(driver, bodies, finder, lmtp)]
 
 
-def _login(config: Config) -> Account:
+def login(config: Config) -> Account | None:
+    """Read our log-in at the smart host, before rights are given up; None where none is configured.
+
+    Raises ConfigError when it cannot be had.
+    """
     wanted = config.routing.smart_host_login
-    for login in load_secrets(config.secrets).login:
-        if login.name == wanted:
-            return Account(login.user, login.password)
-    raise ConfigError(f"there is no log-in {wanted!r}", file=config.secrets, hint=f"add a table [login.{wanted}]")
+    if not wanted:
+        return None
+
+    def find() -> Account:
+        for said in load_secrets(config.secrets).login:
+            if said.name == wanted:
+                return Account(said.user, said.password)
+        raise ConfigError(f"there is no log-in {wanted!r}", file=config.secrets, hint=f"add a table [login.{wanted}]")
+
+    return apart(find, Account)
 
 
 def _authorities(path: str) -> bytes | None:

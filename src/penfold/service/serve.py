@@ -2,23 +2,19 @@
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from socket import socket
-from typing import NoReturn
-
-import msgspec
+from typing import Any
 
 from penfold.config.check import load_checked
 from penfold.config.sections import Config
-from penfold.model import ConfigError
 from penfold.net.leash import Leash
-from penfold.service import books, privileges, sockets, succession, unix, values
+from penfold.service import books, opener, outgoing, privileges, sockets, succession, unix, values
+from penfold.service.apart import apart
 from penfold.service.notes import SupervisorNotes
-from penfold.service.opener import Helper
 from penfold.service.roles import base
 from penfold.service.roles import execute as exec_role
-from penfold.service.roles.auth import Auth
+from penfold.service.roles.auth import Auth, verifiers
 from penfold.service.roles.base import Place
 from penfold.service.roles.local import Local
 from penfold.service.roles.queue import Queue
@@ -34,7 +30,7 @@ Listeners = Mapping[str, list[socket]]
 
 def plan(config: Config) -> Plan:
     """Say how many processes of each role there are to be."""
-    with_rights = {"exec": 1} if os.geteuid() == 0 else {}
+    with_rights = {"exec": 1, "opener": 1} if os.geteuid() == 0 else {}
     return Plan({"auth": 1, **with_rights, "local": config.roles.local, "queue": 1, "receive": config.roles.receive})
 
 
@@ -66,29 +62,36 @@ def works(certificates: Certificates, tallies: Tallies, metrics: Metrics | None 
         user: Callable[[Config], str],
         own: Callable[[Config], frozenset[str]] = lambda _: frozenset(),
         writes: Callable[[Config], tuple[str, ...] | None] = lambda _: (),
-        secret: bool = False,
+        secrets: Callable[[Config], Any] = lambda _: None,
     ) -> Work:
         def work(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
-            place = Place(seat, config, sockets.own(listeners, own(config)), metrics=metrics)
-            return base.work(make, user(config), place, leash, writes=writes(config), secret=secret)
+            place = Place(seat, config, sockets.own(listeners, own(config)), metrics=metrics, secrets=secrets(config))
+            return base.work(make, user(config), place, leash, writes=writes(config))
 
         return work
 
     def execute(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
         return exec_role.work(Place(seat, config, sockets.own(listeners, frozenset()), metrics=metrics), leash)
 
+    def opening(config: Config, seat: Seat, leash: Leash, listeners: Listeners) -> int:
+        del seat
+        sockets.own(listeners, frozenset())
+        return opener.work(f"{config.data}/{sockets.MAILDROP}", leash)
+
     agents = os.geteuid() == 0
     return {
         "exec": execute,
+        "opener": opening,
         "queue": post(
             lambda place: Queue(place, agents=agents),
             user=lambda config: config.roles.user_queue,
             own=lambda _: sockets.QUEUE_OWN,
             # Without root it runs programs and fills mailboxes itself, wherever they are.
             writes=_queue_writes if agents else lambda _: None,
+            secrets=outgoing.login,
         ),
         "local": post(Local, user=lambda config: config.roles.user_local, writes=_local_writes),
-        "auth": post(Auth, user=lambda config: config.roles.user_auth, secret=True),
+        "auth": post(Auth, user=lambda config: config.roles.user_auth, secrets=verifiers),
         "receive": post(
             lambda place: Receive(place, certificates, tallies),
             user=lambda config: config.roles.user_receive,
@@ -113,9 +116,6 @@ def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None])
     children, left = succession.inherit()
     prepare(config)
     listeners = {**sockets.bind_local(config, left), **succession.bind(config, left)}
-    helper = Helper(f"{config.data}/{sockets.MAILDROP}") if os.geteuid() == 0 else None
-    if helper is not None:
-        listeners[sockets.OPENER] = [helper.socket]
     metrics = Metrics(books.ROWS)
     tallies = Tallies()
     supervisor = Supervisor(
@@ -127,69 +127,18 @@ def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None])
         rebind=succession.rebind,
         notes=RosterNotes(config.data, SupervisorNotes(config, sys.stderr), metrics),
         ready=ready,
-        upgrade=succession.leave(lambda: supervisor.listeners, frozenset({sockets.OPENER})),
+        upgrade=succession.leave(lambda: supervisor.listeners),
         kept=children,
         died=tallies.forget,
     )
-    try:
-        return supervisor.run()
-    finally:
-        if helper is not None:
-            helper.close()
-
-
-class LoadedApart(msgspec.Struct, array_like=True):
-    """What the child that read the configuration has to say: a configuration with warnings, or what is wrong."""
-
-    config: Config | None
-    warnings: tuple[str, ...] = ()
-    problem: str = ""
-    file: str = ""
-    line: int = 0
-    hint: str = ""
-
-
-_decode_answer = msgspec.msgpack.Decoder(LoadedApart).decode
+    return supervisor.run()
 
 
 def load_apart(path: str) -> tuple[Config, tuple[str, ...]]:
-    """Read and check the configuration; as root, in a forked child without rights. Raises ConfigError.
+    """Read and check the configuration; gives the warnings too. Raises ConfigError."""
 
-    SECURITY: no byte of the file is parsed with root's rights.
-    """
-    if os.geteuid() != 0:
+    def load() -> tuple[Config, tuple[str, ...]]:
         config, findings = load_checked(path)
         return config, tuple(map(str, findings))
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _load_in_child(path, reading, writing)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
-    os.waitpid(pid, 0)
-    if not said:
-        raise ConfigError("the process that reads the configuration failed", file=path)
-    answer = _decode_answer(said)
-    if answer.config is None:
-        raise ConfigError(answer.problem, file=answer.file, line=answer.line, hint=answer.hint)
-    return answer.config, answer.warnings
 
-
-def _load_in_child(path: str, reading: int, writing: int) -> NoReturn:
-    code = 1
-    try:
-        os.close(reading)
-        privileges.become_reader()
-        try:
-            config, findings = load_checked(path)
-            answer = LoadedApart(config, tuple(map(str, findings)))
-        except ConfigError as error:
-            answer = LoadedApart(None, (), error.problem, error.file, error.line, error.hint)
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(msgspec.msgpack.encode(answer))
-        code = 0
-    except BaseException:  # noqa: BLE001 - the parent hears of it by the empty answer
-        traceback.print_exc()
-    finally:
-        os._exit(code)
+    return apart(load, tuple[Config, tuple[str, ...]])

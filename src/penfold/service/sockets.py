@@ -24,8 +24,7 @@ from penfold.net.listener import bind_tcp, bind_unix
 CONTROL, MAILQ = "run/control.sock", "run/mailq.sock"
 SENDMAIL, SMTP = "run/sendmail.sock", "run/smtp.sock"
 METRICS = "run/metrics"
-OPENER = "run/opener"
-QUEUE_OWN = frozenset({CONTROL, MAILQ, METRICS, OPENER})
+QUEUE_OWN = frozenset({CONTROL, MAILQ, METRICS})
 RECEIVE_OWN = frozenset({SENDMAIL, SMTP})
 
 MAILDROP = "maildrop"

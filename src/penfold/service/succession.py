@@ -71,16 +71,15 @@ class Estate(msgspec.Struct, array_like=True):
     listeners: dict[str, list[int]]
 
 
-def leave(listeners: Callable[[], Listeners], leave_out: frozenset[str]) -> Callable[[Sequence[Kept]], None]:
+def leave(listeners: Callable[[], Listeners]) -> Callable[[Sequence[Kept]], None]:
     """Make the function that executes the program anew, with what it shall keep. That raises OSError."""
 
     def execute(children: Sequence[Kept]) -> None:
         descriptors: dict[str, list[int]] = {}
         for name, sockets in listeners().items():
-            if name not in leave_out:
-                descriptors[name] = [sock.fileno() for sock in sockets]
-                for sock in sockets:
-                    sock.set_inheritable(True)
+            descriptors[name] = [sock.fileno() for sock in sockets]
+            for sock in sockets:
+                sock.set_inheritable(True)
         estate = Estate(tuple(children), descriptors)
         environment = {**os.environ, VARIABLE: msgspec.json.encode(estate).decode()}
         os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606 - ourselves, by the words we were called with

@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator, Callable
 from penfold.config.sections import Config
 from penfold.model import ConfigError
 from penfold.net import loop as event_loop
-from penfold.service import sockets, unix
-from penfold.service.roles.auth import Auth
+from penfold.service import outgoing, sockets, unix
+from penfold.service.roles.auth import Auth, verifiers
 from penfold.service.roles.base import Place, Role
 from penfold.service.roles.local import Local
 from penfold.service.roles.queue import Queue
@@ -70,13 +70,13 @@ class Together:
         config, listeners = self._config, {**bind(self._config), **sockets.bind_local(self._config)}
         certificates, tallies = Certificates(config), Tallies()
 
-        def place(role: str) -> Place:
-            return Place(Seat(role, 0, 1), config, listeners, self._clock)
+        def place(role: str, secrets: object = None) -> Place:
+            return Place(Seat(role, 0, 1), config, listeners, self._clock, secrets=secrets)
 
         self._roles = {
-            "auth": Auth(place("auth")),
+            "auth": Auth(place("auth", verifiers(config))),
             "local": Local(place("local")),
-            "queue": Queue(place("queue")),
+            "queue": Queue(place("queue", outgoing.login(config))),
             "receive": Receive(place("receive"), certificates, tallies),
         }
 

@@ -173,6 +173,8 @@ def server_settings(config: Config, listener: Listener) -> ServerSettings:
         tls_mechanisms=mechanisms,
         require_tls=submission and listener.tls == "starttls" and not listener.auth_without_tls,
         require_auth=submission,
+        verify=listener.verify,
+        expand=listener.verify,
         bare_ends=BareEnds.CONVERT if submission else BareEnds.REJECT,
     )
 

@@ -1,6 +1,7 @@
 """The maildrop: what sendmail left is sent once and removed; what is no mail is set aside, never lost."""
 
 import asyncio
+import errno
 import os
 import socket
 import time
@@ -13,11 +14,12 @@ from penfold.guard.base import Guard
 from penfold.guard.relay import RelayRule
 from penfold.intake.transaction import Door, Limits
 from penfold.model import Reply, Transient
+from penfold.net.leash import Drain, Join, Leash
 from penfold.protocols.pickup.writer import END, chunk, head
 from penfold.queue.memory import MemoryQueue
 from penfold.service.compose import House
 from penfold.service.maildrop import Maildrop
-from penfold.service.opener import DirectOpener, Helper, RemoteOpener
+from penfold.service.opener import DirectOpener, RemoteOpener, work
 from penfold.telemetry.events import Remembered, Trouble
 from penfold.transport.receive.pickup import Caller, LocalHouse
 
@@ -243,25 +245,54 @@ def test_no_directory_is_no_trouble(place):
     assert place.troubles() == []
 
 
+def test_what_cannot_be_opened_at_this_moment_stays(place):
+    place.put("a1", "ada@example.test")
+    opener = place.maildrop._open
+
+    def busy(name):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    place.maildrop._open = busy
+    assert place.sweep() == 0
+    place.maildrop._open = RemoteOpener()  # to which nobody is joined
+    assert place.sweep() == 0
+    assert place.left() == ["a1"]
+    place.maildrop._open = opener
+    assert place.sweep() == 1
+
+
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the helper locks itself into the directory")
-def test_the_helper_opens_what_lies_in_the_directory_and_nothing_else(tmp_path):
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: role opener locks itself into the directory")
+def test_role_opener_opens_what_lies_in_the_directory_and_nothing_else(tmp_path):
     (tmp_path / "drop").mkdir()
     (tmp_path / "outside").write_text("secret")
     (tmp_path / "drop" / "good").write_bytes(b"mail")
     (tmp_path / "drop" / "link").symlink_to("../outside")
     (tmp_path / "drop" / "absolute").symlink_to(tmp_path / "outside")
-    helper = Helper(str(tmp_path / "drop"))
-    try:
-        opener = RemoteOpener(helper.socket)
-        descriptor = opener("good")
-        assert os.read(descriptor, 10) == b"mail"
-        assert not os.get_inheritable(descriptor)
-        os.close(descriptor)
-        for name in ("link", "absolute", "none", "../outside", "/etc/passwd", ".", ""):
-            with pytest.raises(OSError, match=r"\[Errno "):
-                opener(name)
-        helper.socket.send(b"../outside")  # past our own check: its is the same
-        assert int(helper.socket.recv(16)) == 22
-    finally:
-        helper.close()
+    ours, theirs = Leash.pair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            os._exit(work(str(tmp_path / "drop"), theirs))
+        finally:
+            os._exit(99)
+    theirs.close()
+    mine, its = socket.socketpair()
+    ours.send(Join("queue", 0, 1), its.fileno())
+    its.close()
+    opener = RemoteOpener()
+    opener.join(mine)
+    descriptor = opener("good")
+    assert os.read(descriptor, 10) == b"mail"
+    assert not os.get_inheritable(descriptor)
+    os.close(descriptor)
+    for name in ("link", "absolute", "none", "../outside", "/etc/passwd", ".", ""):
+        with pytest.raises(OSError, match=r"\[Errno "):
+            opener(name)
+    mine.sendall(b"../outside\n")  # past our own check: its is the same
+    assert int(mine.recv(16)) == errno.EINVAL
+    ours.send(Drain(1.0))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    mine.close()
+    ours.close()

@@ -43,22 +43,28 @@ def test_the_smart_host_gets_our_log_in_and_must_be_who_it_says():
     assert (terms.account, terms.security, terms.verify) == (None, Security.OPPORTUNISTIC, False)
 
 
+def with_login(path, text):
+    path.write_text(text)
+    os.chmod(path, 0o600)
+    return Config(secrets=str(path), routing=Routing(smart_host="[smart.example]", smart_host_login="provider"))
+
+
 def test_the_log_in_is_read_from_the_secrets_file(tmp_path):
-    secrets = tmp_path / "secrets.toml"
-    secrets.write_text('[login.provider]\nuser = "me"\npassword = "secret"\n')
-    os.chmod(secrets, 0o600)
-    config = Config(secrets=str(secrets), routing=Routing(smart_host="[smart.example]", smart_host_login="provider"))
-    (smtp, _) = mailers(config)
+    config = with_login(tmp_path / "secrets.toml", '[login.provider]\nuser = "me"\npassword = "secret"\n')
+    (smtp, _) = mailers(config, account=outgoing.login(config))
     assert smtp._settings.special["[smart.example]"].account == ME
 
 
 def test_a_log_in_that_is_not_there_is_told_before_any_mail_is_refused(tmp_path):
-    secrets = tmp_path / "secrets.toml"
-    secrets.write_text("")
-    os.chmod(secrets, 0o600)
-    config = Config(secrets=str(secrets), routing=Routing(smart_host="[smart.example]", smart_host_login="provider"))
+    config = with_login(tmp_path / "secrets.toml", "")
     with pytest.raises(ConfigError, match="no log-in 'provider'"):
+        outgoing.login(config)
+    with pytest.raises(ConfigError, match="was not read"):
         mailers(config)
+
+
+def test_without_a_log_in_nothing_is_read():
+    assert outgoing.login(Config()) is None
 
 
 def test_authorities_that_cannot_be_read_are_told():

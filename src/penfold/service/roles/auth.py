@@ -15,13 +15,14 @@ from penfold.config.sections import Config
 from penfold.directory.authenticator import LocalAuthenticator
 from penfold.directory.secret_file import MemorySecrets
 from penfold.directory.verifiers import VerifierTable
+from penfold.service.apart import apart
 from penfold.service.compose import House
 from penfold.service.lines.login import LoginLine
 from penfold.service.roles.base import Place
 
 
 class Auth:
-    """The role. ``passwords`` were read by the supervisor's child before rights were dropped."""
+    """The role. Its place's ``secrets`` are the verifiers, by account."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -32,7 +33,7 @@ class Auth:
         config = self._place.config
         house = House(config)
         key = secrets.token_bytes(32)
-        table = VerifierTable(MemorySecrets(verifiers(config)), house.account, key)
+        table = VerifierTable(MemorySecrets(self._place.secrets or {}), house.account, key)
         self._threads = ThreadPoolExecutor(max(1, (os.cpu_count() or 1)), "hash")
         self._authenticator = LocalAuthenticator(
             table,
@@ -57,8 +58,12 @@ class Auth:
 
 
 def verifiers(config: Config) -> dict[str, str]:
-    """Gather the password verifiers of all accounts. Raises ConfigError."""
-    known = {account.address.lower(): account.password_hash for account in config.accounts if account.password_hash}
-    if config.secrets:
-        known |= {address.lower(): verifier for address, verifier in load_secrets(config.secrets).passwords.items()}
-    return known
+    """Gather the password verifiers of all accounts, before rights are given up. Raises ConfigError."""
+
+    def gather() -> dict[str, str]:
+        known = {account.address.lower(): account.password_hash for account in config.accounts if account.password_hash}
+        if config.secrets:
+            known |= {address.lower(): said for address, said in load_secrets(config.secrets).passwords.items()}
+        return known
+
+    return apart(gather, dict[str, str])

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from socket import socket
-from typing import Protocol
+from typing import Any, Protocol
 
 from penfold.config.sections import Config
 from penfold.model.ids import base32
@@ -41,13 +41,17 @@ class Role(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a role finds itself: its seat, the configuration, the inherited listeners, the time (POSIX seconds)."""
+    """Where a role finds itself: its seat, the configuration, the inherited listeners, the time (POSIX seconds).
+
+    ``secrets`` are what was read for this role alone before it gave up its rights.
+    """
 
     seat: Seat
     config: Config
     listeners: Listeners
     clock: Callable[[], float] = time.time
     metrics: Metrics | None = None
+    secrets: Any = None
 
     @property
     def worker(self) -> str:
@@ -62,19 +66,17 @@ def work(
     leash: Leash,
     *,
     writes: tuple[str, ...] | None = None,
-    secret: bool = False,
 ) -> int:
     """Be a role: become its user, run its loop until told to drain; returns the exit code.
 
-    ``writes`` are the only places where it may change anything (None: wherever its user may); ``secret`` hides its
-    memory.
+    ``writes`` are the only places where it may change anything (None: wherever its user may).
     """
     if place.metrics is not None:
         place.metrics.take_row(books.row(place.seat))
     try:
         privileges.raise_descriptor_limit()
         privileges.become(user, place.config.roles.group)
-        privileges.seal(memory_secret=secret)
+        privileges.seal(memory_secret=place.secrets is not None)
         if writes is not None:
             confine(writes)
         return event_loop.run(_live(make, place, leash))

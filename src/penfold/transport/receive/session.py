@@ -27,6 +27,7 @@ from penfold.protocols.smtp import events as ev
 from penfold.protocols.smtp import replies
 from penfold.protocols.smtp.server import Server
 from penfold.protocols.smtp.settings import ServerSettings
+from penfold.transport.receive import directory_answers
 
 _TOO_LONG = Reply.of(421, "4.4.2", "The session has lasted too long")
 _TOO_MANY_MESSAGES = Reply.of(421, "4.7.0", "Too many messages in one session; connect again")
@@ -436,12 +437,10 @@ class SmtpSession:
             self.reception.log.login_refused(self, login.user, login.mechanism, answer)
 
     def _on_verify(self, event: ev.Verify) -> None:
-        del event
-        self._answer(replies.CANNOT_VERIFY)
+        self._answer(directory_answers.verify(self.reception.door.routing, event.text))
 
     def _on_expand(self, event: ev.Expand) -> None:
-        del event
-        self._answer(replies.NOT_IMPLEMENTED)
+        self._answer(directory_answers.expand(self.reception.door.routing, event.text))
 
     def _on_xclient(self, event: ev.XClient) -> None:
         """Believe a trusted front about the client (Postfix's XCLIENT): the session begins anew as that client's."""

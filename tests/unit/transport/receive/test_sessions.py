@@ -16,6 +16,7 @@ from penfold.net.link import Closing, Peer
 from penfold.net.tls import TlsFacts
 from penfold.protocols.smtp.settings import Role, ServerSettings
 from penfold.queue.memory import MemoryQueue
+from penfold.routing.entries import Program, entry_text
 from penfold.routing.resolve import Resolver
 from penfold.routing.rules import RouterSettings
 from penfold.transport.receive.session import Reception, SmtpSession
@@ -393,3 +394,36 @@ def test_a_bug_of_ours_is_answered_with_451_and_told():
     answers = talk(house, ENVELOPE[:3])
     assert codes(answers[1])[-1] == "451"
     assert house.log.seen[-1][:1] == ("fault",)
+
+
+TELLS = {"verify": True, "expand": True}
+
+
+def listed(house):
+    directory = MemoryDirectory(
+        [Account(id="alice@example.test")],
+        aliases={"team": ("alice", "zoe@example.net", entry_text(Program("/bin/cat")))},
+    )
+    tables = Tables(directory.tables())
+    router = Resolver(RouterSettings(local_domains=("example.test",), tables=tables.names))
+    house.door.routing = Routing(router, tables)
+    return house
+
+
+def test_vrfy_tells_who_exists_where_it_may():
+    asked = ("VRFY alice@example.test", "VRFY <nobody@example.test>", "VRFY x@example.net", "VRFY <", "VRFY alice")
+    answers = talk(listed(House(settings=TELLS)), ("EHLO c.example",), asked)
+    assert codes(answers[2]) == ["250", "550", "252", "501", "250"]
+
+
+def test_expn_names_the_addresses_of_a_list_and_no_programs():
+    answers = talk(listed(House(settings=TELLS)), ("EHLO c.example",), ("EXPN team@example.test", "EXPN alice"))
+    assert "alice@example.test" in answers[2]
+    assert "zoe@example.net" in answers[2]
+    assert "/bin/cat" not in answers[2]
+    assert codes(answers[2]) == ["250", "250"]
+
+
+def test_by_default_vrfy_says_252_to_everybody_and_expn_nothing():
+    answers = talk(listed(House()), ("EHLO c.example",), ("VRFY nobody@example.test", "EXPN team"))
+    assert codes(answers[2]) == ["252", "502"]
