@@ -381,7 +381,11 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._buffer = b""
-        self.banner = self.reply()
+        try:
+            self.banner = self.reply()
+        except OSError:
+            sock.close()
+            raise
 
     def reply(self) -> bytes:
         """The next reply, all its lines; empty at the end."""
