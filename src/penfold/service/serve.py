@@ -9,7 +9,7 @@ from typing import Any
 from penfold.config.check import load_checked
 from penfold.config.sections import Config
 from penfold.net.leash import Leash
-from penfold.service import books, opener, outgoing, privileges, sockets, succession, unix, values
+from penfold.service import books, memory, opener, outgoing, privileges, sockets, succession, unix, values
 from penfold.service.apart import apart
 from penfold.service.notes import SupervisorNotes
 from penfold.service.roles import base
@@ -19,6 +19,7 @@ from penfold.service.roles.base import Place
 from penfold.service.roles.local import Local
 from penfold.service.roles.queue import Queue
 from penfold.service.roles.receive import Receive
+from penfold.service.roles.send import Send
 from penfold.service.roster import RosterNotes
 from penfold.service.secure import Certificates
 from penfold.service.supervisor import Plan, Seat, Supervisor, Work
@@ -31,7 +32,9 @@ Listeners = Mapping[str, list[socket]]
 def plan(config: Config) -> Plan:
     """Say how many processes of each role there are to be."""
     with_rights = {"exec": 1, "opener": 1} if os.geteuid() == 0 else {}
-    return Plan({"auth": 1, **with_rights, "local": config.roles.local, "queue": 1, "receive": config.roles.receive})
+    roles = config.roles
+    many = {"local": roles.local, "send": roles.send, "queue": 1, "receive": roles.receive}
+    return Plan({"auth": 1, **with_rights, **many})
 
 
 def prepare(config: Config) -> None:
@@ -91,6 +94,7 @@ def works(certificates: Certificates, tallies: Tallies, metrics: Metrics | None 
             secrets=outgoing.login,
         ),
         "local": post(Local, user=lambda config: config.roles.user_local, writes=_local_writes),
+        "send": post(Send, user=lambda config: config.roles.user_queue, secrets=outgoing.login),
         "auth": post(Auth, user=lambda config: config.roles.user_auth, secrets=verifiers),
         "receive": post(
             lambda place: Receive(place, certificates, tallies),
@@ -112,6 +116,7 @@ def _local_writes(config: Config) -> tuple[str, ...]:
 
 def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None]) -> int:
     """Serve until told to stop; returns the exit code."""
+    memory.give_back()
     config = unix.within_rights(config)
     children, left = succession.inherit()
     prepare(config)

@@ -29,8 +29,15 @@ from penfold.config.sections import Config
 from penfold.net.leash import Drain, Failed, Join, Leash, Ready
 
 # Which roles talk to each other. The first of a pair calls, the second answers.
-LINES = (("receive", "queue"), ("receive", "auth"), ("queue", "local"), ("queue", "exec"), ("queue", "opener"))
-SINGLE = ("auth", "exec", "opener", "local", "queue")  # in the order they start
+LINES = (
+    ("receive", "queue"),
+    ("receive", "auth"),
+    ("queue", "local"),
+    ("queue", "send"),
+    ("queue", "exec"),
+    ("queue", "opener"),
+)
+SINGLE = ("auth", "exec", "opener", "local", "send", "queue")  # in the order they start
 DRAIN_SECONDS = 30.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 _FIRST_PAUSE, _LONGEST_PAUSE, _STABLE = 0.2, 30.0, 10.0
@@ -370,7 +377,7 @@ class Supervisor:
 
     def _stop_next(self) -> None:
         """End the roles from the outside in: nobody loses the one it depends on before it is done itself."""
-        for role in ("receive", "queue", "local", "exec", "opener", "auth"):
+        for role in ("receive", "queue", "send", "local", "exec", "opener", "auth"):
             mine = [child for child in self._children.values() if child.seat.role == role]
             for child in mine:
                 if not child.draining:

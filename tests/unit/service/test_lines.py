@@ -25,9 +25,10 @@ from penfold.model import (
 from penfold.protocols.sasl.base import Verifier
 from penfold.queue.spool.spool import open_spool
 from penfold.queue.spool.writer import IntakeWriter
-from penfold.service.lines.delivery import DeliveryLine, LocalMailer, PassedBodies
+from penfold.service.lines.delivery import CarryingLine, DeliveryLine, LocalMailer, PassedBodies
 from penfold.service.lines.intake import IntakeLine, QueueLine
 from penfold.service.lines.login import LoginClient, LoginLine
+from penfold.service.lines.sending import SendDesk, SharedMailer
 
 ENVELOPE = Envelope(Address("s", "example.org"), 1.0, 0, Origin("ESMTP"))
 RECIPIENTS = (Recipient(Address("r", "example.test")),)
@@ -335,3 +336,59 @@ def test_log_ins_are_judged_in_another_process():
     assert before == after == Refused(BUSY)
     assert [type(answer) for answer in answers] == [Granted, Refused, ScramAccount]
     assert heard == [("ada", "192.0.2.1", False)]
+
+
+class AtHome:
+    name = "smtp"
+
+    def __init__(self):
+        self.carried = []
+
+    def lane(self, route):
+        return f"smtp:{route.host}"
+
+    async def deliver(self, jobs):
+        self.carried += [each.id for each in jobs]
+        for each in jobs:
+            yield Settlement(each.id, 0, Delivered(Reply.of(250, "2.0.0", "home")))
+
+
+def abroad(number, host):
+    target = Target(0, Recipient(Address("x", host)), Route("smtp", host, f"x@{host}"))
+    return Job(QueueId(f"A{number}"), ENVELOPE, BodyRef("intake/00000001.seg", 0, 3), (target,))
+
+
+def test_mail_for_one_next_hop_always_goes_to_the_same_sending_process_and_home_without_one(spool_files):
+    async def scenario():
+        home, desk = AtHome(), SendDesk(PosixFileSystem(), str(spool_files))
+        mailer = SharedMailer(home, desk)
+        alone = await collect(mailer, [abroad(0, "a.example")])
+        seen = ({}, {})
+        lines = []
+        for place in (0, 1):
+            ours, theirs = socket.socketpair()
+            desk.join(place, ours)
+
+            async def carry(jobs, mine=seen[place]):
+                for each in jobs:
+                    mine.setdefault(each.targets[0].route.host, []).append(each.id)
+                return [Settlement(each.id, 0, Delivered(Reply.of(250, "2.0.0", "abroad"))) for each in jobs]
+
+            lines.append(CarryingLine(theirs, PassedBodies(), carry))
+        settled = []
+        for number in range(40):
+            settled += await collect(mailer, [abroad(number, f"h{number % 10}.example")])
+        for line in lines:
+            await line.close()
+        await until(lambda: desk.line_for("any") is None)
+        after = await collect(mailer, [abroad(99, "a.example")])
+        return alone, settled, seen, home.carried, after
+
+    alone, settled, (first, second), at_home, after = asyncio.run(scenario())
+    assert len(alone) == len(after) == 1
+    assert at_home == ["A0", "A99"]
+    assert len(settled) == 40
+    assert first
+    assert second
+    assert not set(first) & set(second)
+    assert sorted(map(len, [*first.values(), *second.values()])) == [4] * 10

@@ -8,7 +8,7 @@ Trust: both ends are ours. Paths of mailboxes come from the directory of the del
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from socket import socket
 from typing import TypeAlias
@@ -155,14 +155,14 @@ def _deal(jobs: Sequence[Job], places: Sequence[int]) -> dict[int, list[Job]]:
     for job in jobs:
         parts: dict[int, list[int]] = {}
         for index, target in enumerate(job.targets):
-            parts.setdefault(places[_hash(target.route.user) % len(places)], []).append(index)
+            parts.setdefault(places[steady_hash(target.route.user) % len(places)], []).append(index)
         for place, indexes in parts.items():
             targets = tuple(job.targets[index] for index in indexes)
             dealt.setdefault(place, []).append(Job(job.id, job.envelope, job.body, targets))
     return dealt
 
 
-def _hash(account: str) -> int:
+def steady_hash(account: str) -> int:
     """Hash the same in every process and generation."""
     value = 2166136261
     for octet in account.encode():
@@ -215,22 +215,20 @@ class PassedBodies:
                 self._single[name] = (held[0], held[1] - 1)
 
 
-class DeliveryLine:
-    """The delivering end: carries out batches in an executor and answers with their settlements."""
+class CarryingLine:
+    """The carrying end: has batches carried out and answers with their settlements."""
 
     def __init__(
         self,
         sock: socket,
         bodies: PassedBodies,
-        deliver: Callable[[Sequence[Job]], list[Settlement]],
-        executor: Executor,
+        carry: Callable[[Sequence[Job]], Awaitable[Sequence[Settlement]]],
         *,
         on_closed: Callable[[], None] = lambda: None,
     ) -> None:
         """``on_closed`` hears that the queue is gone, or wants no more."""
         self._bodies = bodies
-        self._deliver = deliver
-        self._executor = executor
+        self._carry = carry
         self._tasks: set[asyncio.Task[None]] = set()
         self._channel: Channel[FromQueue, FromLocal] = Channel(
             sock,
@@ -256,8 +254,7 @@ class DeliveryLine:
                 task.add_done_callback(self._tasks.discard)
 
     async def _work(self, serial: int, jobs: Sequence[Job]) -> None:
-        loop = asyncio.get_running_loop()
-        settlements = await loop.run_in_executor(self._executor, self._deliver, jobs)
+        settlements = await self._carry(jobs)
         self._bodies.release(jobs)
         self._channel.answer(serial, Settled(tuple(settlements)))
 
@@ -271,3 +268,21 @@ class DeliveryLine:
         if self._tasks:
             await asyncio.wait(self._tasks)
         self._channel.close()
+
+
+class DeliveryLine(CarryingLine):
+    """The same for a delivery agent, which blocks: its batches run in an executor."""
+
+    def __init__(
+        self,
+        sock: socket,
+        bodies: PassedBodies,
+        deliver: Callable[[Sequence[Job]], list[Settlement]],
+        executor: Executor | None,
+        *,
+        on_closed: Callable[[], None] = lambda: None,
+    ) -> None:
+        async def carry(jobs: Sequence[Job]) -> list[Settlement]:
+            return await asyncio.get_running_loop().run_in_executor(executor, deliver, jobs)
+
+        super().__init__(sock, bodies, carry, on_closed=on_closed)

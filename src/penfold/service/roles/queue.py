@@ -25,6 +25,7 @@ from penfold.service.journal import Journal
 from penfold.service.lines.agents import AgentDesk, AgentMailer
 from penfold.service.lines.delivery import LocalMailer
 from penfold.service.lines.intake import IntakeLine
+from penfold.service.lines.sending import SendDesk, SharedMailer
 from penfold.service.operators import Operators
 from penfold.service.roles.base import Place, every, world
 from penfold.telemetry.eventlog import sweep
@@ -69,6 +70,7 @@ class Queue:
         )
         self._room = Room(fs, config.spool, self._place.clock, config.queue.reserve)
         self._local = LocalMailer("local", fs, config.spool)
+        self._senders = SendDesk(fs, config.spool)
         house = House(config, lambda error: self._report(str(error)))
         door = compose.door(house, self._spool.queue, {}, surroundings, Journal(self._log, self._place.clock))
         self._dispatcher = compose.dispatcher(
@@ -93,7 +95,8 @@ class Queue:
 
     def _mailers(self, house: House) -> list[Mailer]:
         outgoing = compose.outgoing(house, self._spool.bodies, self._driver, self._place.secrets)
-        return [self._local, ErrorMailer(), DiscardMailer(), *self._with_rights(house.config), *outgoing]
+        shared = [SharedMailer(mailer, self._senders) for mailer in outgoing]
+        return [self._local, ErrorMailer(), DiscardMailer(), *self._with_rights(house.config), *shared]
 
     def _with_rights(self, config: Config) -> list[Mailer]:
         """Build what works with the rights of Unix users: agents where there are any, else we ourselves."""
@@ -110,8 +113,12 @@ class Queue:
 
     def join(self, role: str, place: int, sock: socket) -> None:
         """Take a line to a receiving or a delivering process."""
-        joins: dict[str, Callable[[int, socket], None]] = {"receive": self._join_receive, "local": self._local.join}
-        joins["opener"] = lambda _, sock: self._operators.opener.join(sock)
+        joins: dict[str, Callable[[int, socket], None]] = {
+            "receive": self._join_receive,
+            "local": self._local.join,
+            "send": self._senders.join,
+            "opener": lambda _, sock: self._operators.opener.join(sock),
+        }
         if self._desk is not None:
             joins["exec"] = self._desk.join
         joins[role](place, sock)
@@ -132,6 +139,7 @@ class Queue:
         await self._running
         await self._driver.drain(GOODBYE_SECONDS)
         self._local.close()
+        self._senders.close()
         if self._desk is not None:
             self._desk.close()
         await self._spool.close()
