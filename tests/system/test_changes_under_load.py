@@ -1,0 +1,143 @@
+"""Reload, stop and death of the supervisor while clients send: no connection and no message is lost."""
+
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+from tests.system.host import DOMAIN, Host, text_message, wait_until
+from tests.system.torture import SETTINGS, Load, clients, settled
+
+pytestmark = pytest.mark.xdist_group("host")
+
+
+def account(host: Host, load: Load) -> None:
+    """Every acknowledged message is there once."""
+    delivered = settled(host, load)
+    wanted = {(number, user) for number, users in load.acknowledged.items() for user in users}
+    assert not wanted - set(delivered.copies)
+    assert not delivered.garbled
+    assert not [key for key, times in delivered.copies.items() if len(times) > 1]
+
+
+def generation(host: Host) -> set[int]:
+    """The processes of all roles; the supervisor's helpers stay over a reload."""
+    return {pid for pid, role in host.roles().items() if role != "?"}
+
+
+def test_reloads_in_mid_load_lose_no_connection_and_no_message():
+    load = Load()
+    with Host(SETTINGS) as host:
+        old = generation(host)
+        with clients(host, load, seed=1):
+            for _ in range(3):
+                wait_until(lambda many=len(load.acknowledged) + 50: len(load.acknowledged) >= many, host.log)
+                host.reload()
+            wait_until(lambda many=len(load.acknowledged) + 50: len(load.acknowledged) >= many, host.log)
+        wait_until(lambda: not old & generation(host), lambda: f"of the first generation are left: {host.roles()}")
+        account(host, load)
+    print(f"{len(load.acknowledged)} acknowledged, refused: {dict(load.refused)}")
+    assert load.lost_connections == 0
+
+
+def test_a_session_under_way_at_a_reload_is_finished_with_250():
+    with Host(SETTINGS) as host, host.connect() as client:
+        client.say("EHLO client.test")
+        client.say("MAIL FROM:<eve@other.test>")
+        client.say(f"RCPT TO:<alice@{DOMAIN}>")
+        assert client.say("DATA").startswith(b"354")
+        old = host.pids("queue")
+        host.reload()
+        wait_until(lambda: host.pids("queue") not in ([], old), host.log)
+        client.send(text_message("over the change"))
+        assert client.say(".").startswith(b"250")
+        assert client.say("NOOP").startswith((b"250", b"421"))
+        assert b"over the change" in host.wait_for("alice")[0]
+
+
+def test_a_bad_configuration_at_a_reload_changes_nothing():
+    with Host(SETTINGS) as host:
+        good = host.config.read_text()
+        before = host.roles()
+        host.config.write_text(good.replace("retry", "retyr"))
+        host.reload()
+        assert "the old configuration stays in force" in host.log()
+        assert str(host.config) in host.log().split("stays in force:")[1]
+        assert "retry" in host.log().split("stays in force:")[1], "it should name the option that was meant"
+        assert host.roles() == before
+        with host.smtp() as client:
+            client.sendmail("eve@other.test", [f"alice@{DOMAIN}"], text_message("still"))
+        host.wait_for("alice")
+        host.config.write_text(good)
+        host.reload()
+        assert "configuration reloaded" in host.log()
+
+
+def test_a_reload_changes_what_it_says():
+    with Host(SETTINGS) as host:
+        host.write({"limits": {"message_size": "1 MiB"}})
+        host.reload()
+
+        def announced() -> bool:
+            with host.connect() as client:
+                return b"SIZE 1048576" in client.say("EHLO client.test")
+
+        wait_until(announced, host.log)
+
+
+def test_a_stop_in_mid_load_loses_no_acknowledged_message():
+    load = Load()
+    with Host(SETTINGS) as host:
+        with clients(host, load, seed=2):
+            for _ in range(2):
+                wait_until(lambda many=len(load.acknowledged) + 100: len(load.acknowledged) >= many, host.log)
+                host.restart()
+        account(host, load)
+    assert set(load.refused) <= {"421 4.3.2 Service shutting down, try again later"}, load.refused
+
+
+def test_a_message_under_way_at_a_stop_is_finished_with_250():
+    with Host(SETTINGS) as host:
+        with host.connect() as client:
+            client.say("EHLO client.test")
+            client.say("MAIL FROM:<eve@other.test>")
+            client.say(f"RCPT TO:<alice@{DOMAIN}>")
+            assert client.say("DATA").startswith(b"354")
+            client.send(text_message("at the end"))
+            host.signal(signal.SIGTERM)
+            wait_until(lambda: not accepts(host), host.log)
+            assert client.say(".").startswith(b"250")
+        host.stop()
+        host.start()
+        assert b"at the end" in host.wait_for("alice")[0]
+
+
+def accepts(host: Host) -> bool:
+    try:
+        with host.connect(timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def test_nothing_outlives_a_killed_supervisor_and_nothing_is_lost():
+    load = Load()
+    with Host(SETTINGS) as host:
+        with clients(host, load, seed=3):
+            wait_until(lambda: len(load.acknowledged) > 100, host.log)
+            host.kill()
+            host.start()
+            wait_until(lambda many=len(load.acknowledged) + 100: len(load.acknowledged) >= many, host.log)
+        account(host, load)
+
+
+def test_an_idle_session_does_not_delay_a_stop():
+    with Host(SETTINGS) as host, host.connect() as client:
+        client.say("EHLO client.test")
+        began = time.monotonic()
+        host.stop()
+        assert time.monotonic() - began < 10
+        assert client.rest().startswith(b"421 4.3.2")
