@@ -1,5 +1,7 @@
 """The bench's own ground: a scratch directory on the disk that is measured, ports, and the load client."""
 
+import array
+import fcntl
 import json
 import os
 import shutil
@@ -26,12 +28,37 @@ class CannotMeasureError(Exception):
 @contextmanager
 def scratch() -> Iterator[Path]:
     """Give a directory that other users may pass through, and remove it at the end."""
-    place = Path(tempfile.mkdtemp(prefix="penfold-bench-"))
-    place.chmod(0o755)
+    above = Path(tempfile.mkdtemp(prefix="penfold-bench-"))
+    above.chmod(0o755)
+    _spread(above)
+    place = above / above.name  # ext4 hashes the name to choose the part
+    place.mkdir(mode=0o755)
     try:
         yield place
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(above, ignore_errors=True)
+
+
+_GET_FLAGS, _SET_FLAGS, _TOP = 0x80086601, 0x40086602, 0x00020000
+
+
+def _spread(directory: Path) -> None:
+    """Have ext4 put what is made in the directory into a fresh part of the disk (``chattr +T``).
+
+    QUIRK: ext4 does not use an inode again for minutes after it was freed, and walks over all such whenever a file is
+    made. After a sitting, or a test run, that removed thousands of files, each new file beside them would cost half a
+    millisecond of CPU.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flags = array.array("l", [0])
+        fcntl.ioctl(fd, _GET_FLAGS, flags)
+        flags[0] |= _TOP
+        fcntl.ioctl(fd, _SET_FLAGS, flags)
+    except OSError:
+        return
+    finally:
+        os.close(fd)
 
 
 def free_port() -> int:
