@@ -4,6 +4,7 @@ As root every role runs under a user of its own: those that every Debian system 
 """
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -21,6 +22,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+from penfold.directory import passwords
 
 ROOT = os.geteuid() == 0
 SOURCE = Path(os.environ.get("PENFOLD_SOURCE") or Path(__file__).resolve().parents[2] / "src")  # what is run
@@ -48,10 +51,9 @@ def wait_until(true: Callable[[], object], what: object = "it", seconds: float =
         time.sleep(0.02)
 
 
+@functools.cache
 def _hashed(password: str) -> str:
-    from argon2 import PasswordHasher
-
-    return PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(password)
+    return passwords.make(password)
 
 
 def _toml(value: object) -> str:

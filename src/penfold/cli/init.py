@@ -95,6 +95,6 @@ def _ask(asking: bool, question: str, default: str) -> str:
 
 
 def _hashed(password: str) -> str:
-    from argon2 import PasswordHasher
+    from penfold.directory import passwords
 
-    return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(password)
+    return passwords.make(password)

@@ -3,7 +3,7 @@
 Relay rule, size, loop guard, trace field and completion live here once, so SMTP, LMTP, submission, the ``sendmail``
 command, retrieval, lists and gateways cannot differ in them.
 
-Standards: RFC 5321 §3.3, §4.4, §6.3; RFC 6409 §6, §8; RFC 3461 §4
+Standards: RFC 5321 §3.3, §4.4, §6.3; RFC 6409 §6, §8; RFC 3461 §4; RFC 6531 §3.7.3
 Trust: paths, parameters and content are the client's; ``Facts.origin`` is ours.
 Durability: when ``commit`` answers 250 the message is durable in the queue; any other answer: it is not there.
 """
@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from penfold.directory.routing import Routing
 from penfold.guard.base import PASS, Facts, Guard, Verdict
 from penfold.message.header import facts as header_facts
 from penfold.message.header_stream import HeaderReader
 from penfold.message.trace import received_field
-from penfold.model import Address, BodyType, Envelope, MailError, QueueId, Recipient, Reply
+from penfold.model import Address, BodyType, Envelope, MailError, Origin, QueueId, Recipient, Reply
 from penfold.model.soon import Soon
 from penfold.queue.base import BodyWriter, Queue
 from penfold.routing.base import Decision, Question, Refuse
@@ -147,7 +149,7 @@ class Transaction:
         if size > self._door.limits.size:
             return TOO_LARGE
         verdict = self._door.guard.examine("mail", self.facts)
-        if isinstance(verdict, Awaitable):
+        if not isinstance(verdict, Verdict):
             return self._judge_later("mail", verdict, SENDER_OK)
         return self._judge("mail", verdict, SENDER_OK)
 
@@ -158,7 +160,7 @@ class Transaction:
         recipient = Recipient(address, None, int(notify), orcpt)
         question = Question(recipient, self.facts.reverse_path, "rcpt", self.facts.origin.user)
         decision = self._door.routing.resolve(question)
-        if isinstance(decision, Awaitable):
+        if not isinstance(decision, Decision):
             return self._rcpt_later(recipient, decision)
         return self._admit(recipient, decision)
 
@@ -177,7 +179,7 @@ class Transaction:
             self._door.watcher.refused(facts, "rcpt", result.reply, "routing")
             return result.reply
         verdict = self._door.guard.examine("rcpt", facts)
-        if isinstance(verdict, Awaitable):
+        if not isinstance(verdict, Verdict):
             return self._admit_later(recipient, verdict)
         return self._add(recipient, verdict)
 
@@ -254,7 +256,7 @@ class Transaction:
     def _received(self, id_: QueueId) -> bytes:
         single = self.recipients[0].address if len(self.recipients) == 1 else None
         return received_field(
-            origin=self.facts.origin,
+            origin=_international(self.facts.origin) if self.smtputf8 else self.facts.origin,
             by=self._door.hostname,
             id=id_,
             recipient=single,
@@ -297,7 +299,7 @@ class Transaction:
             return TOO_MANY_HOPS
         self.facts.size = body.size
         verdict = self._door.guard.examine("body", self.facts)
-        if isinstance(verdict, Awaitable):
+        if not isinstance(verdict, Verdict):
             verdict = await verdict
         return verdict.reply
 
@@ -326,3 +328,9 @@ class Transaction:
         if self._body is not None:
             self._body.abort()
             self._body = None
+
+
+def _international(origin: Origin) -> Origin:
+    """Name the protocol as the trace field of an internationalised message must (RFC 6531 §3.7.3, §4.3)."""
+    name = origin.protocol.replace("ESMTP", "UTF8SMTP")
+    return replace(origin, protocol=f"UTF8{name}" if name.startswith("LMTP") else name)

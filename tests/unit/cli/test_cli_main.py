@@ -118,9 +118,10 @@ def test_init_writes_a_file_that_check_accepts_and_a_private_secrets_file(run, t
     password = out.split("password ")[1].split()[0]
     hashed = config.load_secrets(found.secrets).passwords["ada@example.org"]
     assert password not in hashed
-    from argon2 import PasswordHasher
+    from penfold.directory import passwords
 
-    assert PasswordHasher().verify(hashed, password)
+    assert passwords.verify(hashed, password)
+    assert passwords.scram(hashed), "clients that prefer SCRAM must be able to log in too"
     assert run("init", "--config", path, *words)[0] == EX_USAGE
     assert run("init", "--force", "--config", path, *words)[0] == 0
 

@@ -294,3 +294,23 @@ def test_a_message_of_our_own_is_submitted_or_its_body_is_given_up():
     run(scenario())
     assert queue.accepted[0][2] == b"A: b\r\n\r\nbody\r\n"
     assert queue.writers[1].aborted
+
+
+@pytest.mark.parametrize(
+    ("protocol", "named"),
+    [("ESMTP", b"UTF8SMTP"), ("ESMTPSA", b"UTF8SMTPSA"), ("LMTP", b"UTF8LMTP"), ("LMTPS", b"UTF8LMTPS")],
+)
+def test_an_internationalised_message_is_traced_as_such(protocol, named):
+    queue = KeptQueue()
+
+    async def scene():
+        transaction = door(queue).open(Facts(role="smtp", origin=Origin(protocol, "192.0.2.1")))
+        await answer(transaction.mail(SENDER, smtputf8=True))
+        await answer(transaction.rcpt(ALICE))
+        transaction.data()
+        transaction.write(CONTENT)
+        return await transaction.commit()
+
+    assert run(scene()).positive
+    [(_, _, octets)] = queue.accepted
+    assert b"with " + named + b" id" in b" ".join(octets.split())
