@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EX_OK, EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_UNAVAILABLE, EX_OSERR, EX_IOERR, EX_TEMPFAIL = 0, 64, 65, 66, 69, 71, 74, 75
 _PIECE = 65536
 _KEPT = 16 << 20  # octets
+_NOT_RUNNING = "4.3.2"  # the enhanced status of a daemon whose queue is being started again
 _NAMES = {"mailq": "p", "newaliases": "i", "runq": "q", "smtpd": "d", "rmail": "m"}
 # What may follow -b: m deliver, s SMTP on stdin, p list, i aliases, d D l daemon, v t verify, h H host status.
 _MODES = frozenset("mspidDlvthH")
@@ -360,13 +361,16 @@ def submit(call: Call) -> int:
 
 
 def hand_over(data: str, link: _socket.socket, start: bytes, content: Iterator[bytes]) -> int:
-    """Send to the daemon; if it ends before it answers, leave the message for the next one (twice is not lost)."""
+    """Send to the daemon; if its queue is not running, or it ends before it answers, leave the message in the maildrop.
+
+    A message may come twice then, when the daemon had it and could not say so any more; it is never lost.
+    """
     kept = Kept(content)
     try:
         lines = send(link, start, kept)
     finally:
         link.close()
-    if lines:
+    if lines and lines[-1][4:9] != _NOT_RUNNING:
         return report(lines)
     again = kept.again()
     if again is not None:

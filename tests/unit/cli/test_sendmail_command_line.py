@@ -154,7 +154,7 @@ def test_the_daemons_answer_becomes_the_exit_code(tmp_path, monkeypatch, capsys,
     assert bool(capsys.readouterr().err) == bool(code)
 
 
-@pytest.mark.parametrize("answer", [None, b"", b"250 2.0.0 Que"])
+@pytest.mark.parametrize("answer", [None, b"", b"250 2.0.0 Que", b"451 4.3.2 System not accepting messages now\n"])
 def test_a_daemon_that_ends_without_an_answer_loses_nothing(tmp_path, monkeypatch, answer):
     (tmp_path / "maildrop").mkdir()
     daemon = Daemon(tmp_path, answer)
