@@ -10,7 +10,7 @@ Durability: a Delivered settlement means that content and name are synced. A cra
 leads to a second delivery, recognised in a Maildir by queue id and recipient number in the name.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from penfold.delivery.forward import ForwardFiles
@@ -39,6 +39,8 @@ GONE = Reply.of(550, "5.1.1", "The mailbox no longer exists here")
 NO_BODY = Reply.of(451, "4.3.0", "The message could not be read from the queue")
 STORED = Reply.of(250, "2.1.5", "Delivered to the mailbox")
 _HEADER_OCTETS = 1 << 20
+_HEADER_PIECE = 16 * 1024  # octets: the header of nearly every message
+_HELD_OCTETS = 32 * 1024  # of each body of a batch
 
 
 class Parcel(NamedTuple):
@@ -82,25 +84,26 @@ class Agent:
 
     def _open(self, job: Job, settled: list[Settlement], parcels: list[Parcel]) -> None:
         try:
-            body = self._bodies.open(job.body)
+            body = _held(self._bodies.open(job.body))
+            header = _header(body)
         except OSError:
             settled += _all(job, Deferred(NO_BODY))
             return
         for target in job.targets:
-            prepared = self._prepare(job, target, body)
+            prepared = self._prepare(job, target, body, header)
             if isinstance(prepared, Parcel):
                 parcels.append(prepared)
             else:
                 settled.append(Settlement(job.id, target.number, prepared))
 
-    def _prepare(self, job: Job, target: Target, body: Body) -> Parcel | Outcome:
+    def _prepare(self, job: Job, target: Target, body: Body, header: bytes) -> Parcel | Outcome:
         """Look whether the mailbox may get it; gives the parcel, or what became of it without one."""
         try:
             account = self._account(target.route.user)
             if account is None:
                 return Failed(GONE)
             address = target.recipient.address
-            if delivered_to(_header(body), address):
+            if delivered_to(header, address):
                 return Failed(LOOP)
             forwarded = self._follow(account, target)
             if forwarded is not None:
@@ -126,10 +129,34 @@ class Agent:
         return self._forward.follow(account, target.recipient, target.route.host)
 
 
+class HeldBody:
+    """A small body, read once for all that is done with it."""
+
+    __slots__ = ("_octets", "size")
+
+    def __init__(self, octets: bytes) -> None:
+        self.size = len(octets)
+        self._octets = octets
+
+    def chunks(self, size: int = 65536) -> Iterator[bytes]:
+        """Give the octets in pieces."""
+        for start in range(0, self.size, size):
+            yield self._octets[start : start + size]
+
+    def read(self) -> bytes:
+        """Give all octets."""
+        return self._octets
+
+
+def _held(body: Body) -> Body:
+    """PERF: a body that costs no more than a read is read once, not once for the header and once for the mailbox."""
+    return HeldBody(body.read()) if body.size <= _HELD_OCTETS else body
+
+
 def _header(body: Body) -> bytes:
     """Read the header block."""
     head = b""
-    for chunk in body.chunks():
+    for chunk in body.chunks(_HEADER_PIECE):
         head += chunk
         if bounds(head).body < len(head) or len(head) >= _HEADER_OCTETS:
             break

@@ -76,7 +76,7 @@ class Guard:
         checks = self._at[stage]
         for position, check in enumerate(checks):
             verdict = check.examine(stage, facts)
-            if isinstance(verdict, Awaitable):
+            if not isinstance(verdict, Verdict):
                 return self._go_on(stage, facts, verdict, checks[position + 1 :])
             if _refused(facts, verdict):
                 return verdict

@@ -174,7 +174,7 @@ class SmtpSession:
             self._greet(Verdict(reply=_TOO_MANY, rule="connections"))
             return
         verdict = reception.door.guard.examine("connect", self.facts)
-        if isinstance(verdict, Awaitable):
+        if not isinstance(verdict, Verdict):
             reception.spawn(self._greet_later(verdict))
         else:
             self._greet(verdict)
@@ -252,7 +252,7 @@ class SmtpSession:
 
     def _answer(self, reply: Soon[Reply], then: Callable[[Reply], None] | None = None) -> None:
         """Answer the pending command, now or when the answer is there."""
-        if isinstance(reply, Awaitable):
+        if not isinstance(reply, Reply):
             self._busy = True
             self.reception.spawn(self._answer_later(reply, then))
             return
@@ -290,7 +290,7 @@ class SmtpSession:
         self.facts.origin = self.origin()
         verdict = self.reception.door.guard.examine("hello", self.facts)
         del event
-        if isinstance(verdict, Awaitable):
+        if not isinstance(verdict, Verdict):
             self._answer(_reply_of(verdict, self.reception.settings.hostname))
         elif verdict.reply is not None:
             self._answer(verdict.reply)
