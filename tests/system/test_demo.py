@@ -144,7 +144,9 @@ def subjects(folder):
 
 
 def test_it_is_ready_within_five_seconds(demo):
-    assert demo.seconds < 5
+    assert demo.seconds < 5 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), (
+        "on a machine with nothing else to do"
+    )
 
 
 def test_all_ports_of_the_table_answer_in_their_protocol(demo):

@@ -12,6 +12,7 @@ import sys
 from penfold.cli.exits import EX_USAGE
 from penfold.config.check import check
 from penfold.config.load import DEFAULT_PATH, system_hostname
+from penfold.config.sections import Roles
 from penfold.config.write import Answers, compose, compose_secrets, put
 
 
@@ -33,12 +34,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smart-host", metavar="HOST", help="the host that gets all outgoing mail")
     parser.add_argument("--certificate", metavar="FILE", help='PEM file, or "auto" for a self-signed certificate')
     parser.add_argument("--key", metavar="FILE", help="PEM file of the private key")
+    parser.add_argument("--users", action="store_true", help="as root: make the users the roles run as, nothing else")
     parser.add_argument("--yes", action="store_true", help="ask nothing")
     parser.add_argument("--force", action="store_true", help="write over a file that is there")
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask, write, check."""
+    if args.users:
+        return _make_users(args.config)
     path = os.path.abspath(args.config)
     if os.path.lexists(path) and not args.force:
         print(f"penfold init: {path} is there already\n  hint: --force writes it anew", file=sys.stderr)
@@ -54,6 +58,17 @@ def run(args: argparse.Namespace) -> int:
     for finding in findings:
         print(finding, file=sys.stderr)
     print(f"{path} is written.\nNext: penfold config check --config {path}\n      penfold serve --config {path}")
+    return 0
+
+
+def _make_users(path: str) -> int:
+    """Make the users that the configuration names, or the usual ones where there is none."""
+    from penfold.service.serve import load_apart
+    from penfold.service.users import make
+
+    roles = load_apart(os.path.abspath(path))[0].roles if os.path.exists(path) else Roles()
+    made = make(roles)
+    print(f"made: {', '.join(made)}" if made else "all users are there already")
     return 0
 
 

@@ -66,7 +66,7 @@ class Teller:
             self._say(f"The sample mail could not be sent: {visible(str(error))}")
             return
         deadline = time.monotonic() + SETTLING_SECONDS
-        while sum(map(_settled, self._held)) < sent and time.monotonic() < deadline and not self._over():
+        while not _settled(self._held, sent) and time.monotonic() < deadline and not self._over():
             self._held += self._follower.look()
 
     def _over(self) -> bool:
@@ -83,8 +83,13 @@ class Teller:
             self._out(text + "\n")
 
 
-def _settled(event: AnyEvent) -> bool:
-    return isinstance(event, events.Finished | events.Deferred)
+def _settled(happened: list[AnyEvent], sent: int) -> bool:
+    """Tell whether so many messages came to their ends, or wait with a reason."""
+    ended = [event for event in happened if isinstance(event, events.Delivered | events.Deferred)]
+    routed = {(event.id, event.number) for event in happened if isinstance(event, events.Routed)}
+    gone = {(event.id, event.number) for event in happened if isinstance(event, events.Expanded)}
+    open_ = routed - gone - {(event.id, event.number) for event in ended}
+    return not open_ and len({event.id for event in ended}) >= sent
 
 
 def start(house: Household, *, new: bool) -> tuple[int, int]:
