@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _pattern(listing)
     listing.add_argument("--limit", type=int, default=1000, metavar="N", help="at most so many (%(default)s)")
     showing = actions.add_parser("show", help="show one message with all its recipients")
-    showing.add_argument("id", metavar="ID")
+    showing.add_argument("id", metavar="ID", help="its queue id")
     ordering = []
     for name, (summary, _) in ORDERS.items():
         action = actions.add_parser(name, help=summary)
@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 "--to", metavar="WAY", default="", help="as smtp:HOST or smtp:[ADDRESS]:PORT; none: end"
             )
     editing = actions.add_parser("edit", help="put other addresses in a recipient's place")
-    editing.add_argument("id", metavar="ID")
+    editing.add_argument("id", metavar="ID", help="its queue id")
     editing.add_argument("recipient", metavar="RECIPIENT", help="an address, or a number as `show` gives it")
     editing.add_argument("--to", metavar="ADDRESS", action="append", required=True, help="may be given again")
     for action in (listing, showing, *ordering, editing):
