@@ -43,7 +43,7 @@ from penfold.transport.dispatch.assemble import Settings, assemble
 from penfold.transport.dispatch.dispatcher import Dispatcher
 from penfold.transport.mailers.base import Mailer
 from penfold.transport.mailers.hop import Account as HostAccount
-from penfold.transport.receive.session import Login, OpenSessions, Reception
+from penfold.transport.receive.reception import Login, OpenSessions, Reception
 
 
 @dataclass(frozen=True, slots=True)

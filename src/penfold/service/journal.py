@@ -9,7 +9,7 @@ from penfold.guard.base import Facts
 from penfold.model import Address, Envelope, QueueId, Recipient, Reply
 from penfold.telemetry import events as log
 from penfold.telemetry.events import Recorder
-from penfold.transport.receive.session import SmtpSession
+from penfold.transport.receive.reception import Session
 
 _NAMED = 100  # recipients named in one event
 _LINE = 200  # octets of a refused command that are kept
@@ -69,7 +69,7 @@ class Journal:
 
     # -- sessions
 
-    def opened(self, session: SmtpSession) -> None:
+    def opened(self, session: Session) -> None:
         """Record a connection."""
         now = self._clock()
         self._began[session.name] = now
@@ -85,7 +85,7 @@ class Journal:
             )
         )
 
-    def closed(self, session: SmtpSession, reason: str) -> None:
+    def closed(self, session: Session, reason: str) -> None:
         """Record its end, with what it amounted to."""
         now = self._clock()
         counts, origin = session.counts, session.origin()
@@ -105,7 +105,7 @@ class Journal:
             )
         )
 
-    def rejected(self, session: SmtpSession, reply: Reply, line: bytes) -> None:
+    def rejected(self, session: Session, reply: Reply, line: bytes) -> None:
         """Record a command the protocol itself refused."""
         text = line[:_LINE].decode("utf-8", "replace")
         self._recorder.record(
@@ -119,7 +119,7 @@ class Journal:
             )
         )
 
-    def logged_in(self, session: SmtpSession, user: str, mechanism: str) -> None:
+    def logged_in(self, session: Session, user: str, mechanism: str) -> None:
         """Record a good log-in."""
         self._recorder.record(
             log.LoggedIn(
@@ -127,7 +127,7 @@ class Journal:
             )
         )
 
-    def login_refused(self, session: SmtpSession, user: str, mechanism: str, reply: Reply) -> None:
+    def login_refused(self, session: Session, user: str, mechanism: str, reply: Reply) -> None:
         """Record a failed one."""
         self._recorder.record(
             log.LoginRefused(
@@ -140,7 +140,7 @@ class Journal:
             )
         )
 
-    def fault(self, session: SmtpSession, error: BaseException) -> None:
+    def fault(self, session: Session, error: BaseException) -> None:
         """Record a bug of ours."""
         self._recorder.record(
             log.Trouble(

@@ -18,7 +18,7 @@ from penfold.service.control import login_name
 from penfold.service.journal import Journal
 from penfold.service.rewrite import Completion
 from penfold.transport.receive.pickup import Caller, LocalHouse
-from penfold.transport.receive.session import Reception
+from penfold.transport.receive.reception import Reception
 
 
 class Callers:

@@ -26,7 +26,8 @@ from penfold.telemetry.eventlog import Batch
 from penfold.telemetry.log import Everyone
 from penfold.transport.receive.local import PickupSession
 from penfold.transport.receive.login import SaslLogin
-from penfold.transport.receive.session import Reception, SmtpSession, session_name
+from penfold.transport.receive.reception import Reception
+from penfold.transport.receive.session import SmtpSession, session_name
 
 FLUSH_SECONDS = 0.2
 STOCK_SECONDS = 5.0  # for the queue's first grants; then clients are let in and hear 451

@@ -19,7 +19,8 @@ from penfold.queue.memory import MemoryQueue
 from penfold.routing.entries import Program, entry_text
 from penfold.routing.resolve import Resolver
 from penfold.routing.rules import RouterSettings
-from penfold.transport.receive.session import Reception, SmtpSession
+from penfold.transport.receive.reception import Reception
+from penfold.transport.receive.session import SmtpSession
 
 
 class FakeLink:
