@@ -96,11 +96,15 @@ class SmtpSession:
         if reception.open_sessions is not None and not reception.open_sessions.enter(client):
             self._greet(Verdict(reply=_TOO_MANY, rule="connections"))
             return
-        verdict = reception.door.guard.examine("connect", self.facts)
+        verdict = self._leaving() or reception.door.guard.examine("connect", self.facts)
         if not isinstance(verdict, Verdict):
             reception.spawn(self._greet_later(verdict))
         else:
             self._greet(verdict)
+
+    def _leaving(self) -> Verdict | None:
+        """Send a client away that connected while the process was told to end."""
+        return Verdict(reply=replies.SHUTTING_DOWN, rule="shutdown") if self.draining else None
 
     def received(self, data: memoryview) -> None:
         """Take octets and work on whatever they complete."""
@@ -144,7 +148,7 @@ class SmtpSession:
     def drain(self) -> None:
         """The process is about to end: say 421 as soon as no transaction is under way."""
         self.draining = True
-        if not self._busy and not self.mailing.open:
+        if self._connected and not self._busy and not self.mailing.open:
             self.core.shut_down()
             self._pump()
 

@@ -294,6 +294,13 @@ def test_draining_lets_the_message_at_hand_finish():
     assert messages == 1
 
 
+def test_a_session_told_to_end_before_it_began_is_sent_away_politely():
+    house = House()
+    house.session.drain()
+    assert codes(talk(house)[0]) == ["421"]
+    assert house.link.closing
+
+
 def test_draining_ends_an_idle_session_at_once():
     house = House()
     talk(house, ("EHLO c.example",))
