@@ -1,5 +1,6 @@
 """The pickup format: what the writer wrote the reader reads, however it is cut; anything else ends in Broken."""
 
+import pytest
 from fuzz.fuzz_pickup import SEEDS, events, target
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,3 +39,9 @@ def test_any_octets_give_the_same_events_however_they_are_cut(octets, magic):
 
 def test_an_endless_head_is_refused_before_it_is_read():
     assert isinstance(events(MAGIC + b"recipient x@y.test\n" * 60_000, 65536)[-1], Broken)
+
+
+@pytest.mark.parametrize("value", ["a\nrecipient b@c.test", "jos\udce9@x.test", "no\u00a0break", "\x1b[2J", "\u2028"])
+def test_no_field_is_written_that_the_reader_would_not_take(value):
+    with pytest.raises(ValueError, match="bad sender"):
+        head([("sender", value)])

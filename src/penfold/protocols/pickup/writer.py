@@ -15,12 +15,12 @@ FIELDS = frozenset({"sender", "full-name", "recipient", "from-header", "notify",
 
 
 def head(fields: Iterable[tuple[str, str]]) -> bytes:
-    """Write the head. Raises ValueError for a field that is unknown or holds a control character."""
+    """Write the head. Raises ValueError for a field that is unknown or that ``reader`` would not take."""
     lines = [MAGIC]
     for name, value in fields:
-        if name not in FIELDS or any(ord(letter) < 32 for letter in value):
+        if name not in FIELDS or not value.isprintable():  # octets that are not UTF-8 came as lone surrogates
             raise ValueError(f"bad {name}: {value!r}")
-        lines.append(f"{name} {value}\n".encode("utf-8", "surrogateescape"))
+        lines.append(f"{name} {value}\n".encode())
     lines.append(b"\n")
     return b"".join(lines)
 
