@@ -19,7 +19,7 @@ from typing import Any
 
 from penfold.cli.ask import AskError, ask
 from penfold.cli.exits import EX_USAGE
-from penfold.cli.mailq import reply_text, safe
+from penfold.cli.inquiry import reply_text, safe
 from penfold.config.kinds import Duration, Size, Wrong
 from penfold.config.load import default_path, load
 

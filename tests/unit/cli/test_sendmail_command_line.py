@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from penfold.cli import place, sendmail
+from penfold.cli import place, sendmail, submission
 from penfold.protocols.base import NEED_DATA
 from penfold.protocols.pickup.reader import Chunk, End, Head, Reader
 
@@ -87,7 +87,7 @@ def test_a_wrong_command_line_is_ex_usage(words, capsys, monkeypatch):
      (b"a\n..\n", True, b"a\n..\n"), (b"a\n.", True, b"a\n"), (b"", True, b""), (b"x" * 200_000, True, b"x" * 200_000)],
 )  # fmt: skip
 def test_a_dot_alone_ends_the_message_unless_told_otherwise(octets, dots_end, content):
-    assert b"".join(sendmail.pieces(io.BytesIO(octets), dots_end=dots_end)) == content
+    assert b"".join(submission.pieces(io.BytesIO(octets), dots_end=dots_end)) == content
 
 
 # -- towards the daemon
