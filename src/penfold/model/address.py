@@ -27,6 +27,9 @@ MAX_DOMAIN = 255  # octets, RFC 5321 §4.5.3.1.2
 MAX_PATH = 254  # octets without the angle brackets, RFC 5321 §4.5.3.1.3
 
 
+_TARGETS = {"|": "|", "/": "", ":include:": ":include:"}
+
+
 class AddressError(ValueError):
     """The text is no address; the message says why."""
 
@@ -38,7 +41,13 @@ class Address(msgspec.Struct, frozen=True, array_like=True):
     domain: str
 
     def __str__(self) -> str:
-        """Write it as a mailbox of an SMTP path, quoting the local part where it must be."""
+        """Write it as a mailbox of an SMTP path, quoting the local part where it must be.
+
+        A target that is no address (a program, a file, a list: routing marks them by domains no address can have) is
+        written as in an aliases file.
+        """
+        if self.domain in _TARGETS:
+            return _TARGETS[self.domain] + self.local
         local = self.local if _DOT_STRING.match(self.local) else _quote(self.local)
         return f"{local}@{self.domain}" if self.domain else local
 

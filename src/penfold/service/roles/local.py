@@ -33,7 +33,8 @@ class Local:
 
     async def start(self) -> None:
         """Get ready."""
-        os.umask(0o077)
+        mode = int(self._place.config.delivery.mode, 8)
+        os.umask(0o077 & ~mode & ~((mode & 0o044) >> 2))  # directories let in whoever may read the files
         root = self._place.config.delivery.mail_root
         for place in (root, *parents(root, (account.path for account in values.accounts(self._place.config)))):
             os.makedirs(place, mode=0o750, exist_ok=True)
