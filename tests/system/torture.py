@@ -35,7 +35,8 @@ class Load:
     tried: set[str] = field(default_factory=set)
     acknowledged: dict[str, tuple[str, ...]] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
-    lost_connections: int = 0
+    lost_connections: int = 0  # after MAIL was accepted
+    closed_idle: int = 0  # before it: a session may be ended between two messages (RFC 5321 §3.8)
 
 
 class Client(threading.Thread):
@@ -93,17 +94,31 @@ class Client(threading.Thread):
         octets = LARGE if chance.random() < self._share else chance.randrange(20, 3000)
         load = self._load
         load.tried.add(number)
+        under_way = False
         try:
-            line.sendmail(f"carol@{DOMAIN}", [f"{user}@{DOMAIN}" for user in users], numbered(number, octets, chance))
-        except smtplib.SMTPServerDisconnected:
-            load.lost_connections += 1
-            raise
+            line.ehlo_or_helo_if_needed()
+            code, said = line.mail(f"carol@{DOMAIN}")
+            if code != 250:
+                raise smtplib.SMTPSenderRefused(code, said, "")
+            under_way = True
+            for user in users:
+                code, said = line.rcpt(f"{user}@{DOMAIN}")
+                if code != 250:
+                    raise smtplib.SMTPResponseException(code, said)
+            code, said = line.data(numbered(number, octets, chance))
+            if code != 250:
+                raise smtplib.SMTPDataError(code, said)
         except smtplib.SMTPResponseException as error:
             load.refused[f"{error.smtp_code} {error.smtp_error.decode()}"] += 1
             if error.smtp_code == 421:
                 raise
-        except smtplib.SMTPRecipientsRefused as error:
-            load.refused[str(next(iter(error.recipients.values())))] += 1
+            line.rset()
+        except OSError:  # smtplib's own word for a lost connection is one too
+            if under_way:
+                load.lost_connections += 1
+            else:
+                load.closed_idle += 1
+            raise
         else:
             load.acknowledged[number] = users
 

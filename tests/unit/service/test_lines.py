@@ -116,19 +116,65 @@ def test_a_queue_that_is_gone_is_noticed_before_the_client_is_answered(tmp_path)
         line._channel.close()  # the other end has not seen it yet when the message is committed
         with pytest.raises(Transient):
             await queue.accept(ENVELOPE, RECIPIENTS, body)
-        with pytest.raises(Transient):
-            queue.begin()
         await queue.close()
         await custody.close()
 
     asyncio.run(scenario())
 
 
-def test_a_body_begun_for_one_queue_is_not_accepted_by_the_next(tmp_path):
+@pytest.mark.parametrize("told", [True, False], ids=["told", "cut"])
+def test_between_two_queues_mail_is_begun_and_waits_for_the_next(tmp_path, told):
+    async def scenario():
+        custody, queue = Custody(tmp_path / "spool"), QueueLine("A")
+        line = custody.join(queue)
+        before = await begun(queue)
+        before.write(b"A: before\r\n\r\n")
+        if told:
+            await line.close()
+        else:
+            line._channel.close()
+        await until(lambda: not queue.ready)
+        between = queue.begin()
+        between.write(b"A: between\r\n\r\n")
+        waiting = [asyncio.create_task(queue.accept(ENVELOPE, RECIPIENTS, body)) for body in (before, between)]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in waiting)
+        custody.join(queue)
+        accepted = await asyncio.gather(*waiting)
+        await until(lambda: custody.spool.custody.depth()["ready"] == 2)
+        claimed = await custody.claimed()
+        await queue.close()
+        await custody.close()
+        return accepted, claimed, [before.id, between.id]
+
+    accepted, claimed, ids = asyncio.run(scenario())
+    assert accepted == claimed == ids
+
+
+def test_a_queue_that_says_it_ends_gets_all_that_was_synced(tmp_path):
+    async def scenario():
+        custody, queue = Custody(tmp_path / "spool"), QueueLine("A")
+        line = custody.join(queue)
+        await begun(queue)
+        waiting = [asyncio.create_task(accept(queue)) for _ in range(20)]
+        await asyncio.sleep(0)
+        await line.close()
+        accepted = await asyncio.gather(*waiting)
+        await queue.close()
+        claimed = await custody.claimed()
+        await custody.close()
+        return accepted, claimed
+
+    accepted, claimed = asyncio.run(scenario())
+    assert sorted(accepted) == sorted(claimed)
+
+
+def test_a_body_in_a_file_of_one_queue_is_not_accepted_by_the_next(tmp_path):
     async def scenario():
         custody, queue = Custody(tmp_path / "spool"), QueueLine("A")
         custody.join(queue)
         old = await begun(queue)
+        await until(lambda: queue._stock._bodies)
         old.write(b"y" * 300_000)
         custody.join(queue)
         await begun(queue)

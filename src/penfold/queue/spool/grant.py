@@ -94,6 +94,21 @@ class Stock:
         """Whether custody said so."""
         return self._room
 
+    def drop_bodies(self) -> None:
+        """Give no more body files: custody is ending, and its successor will sweep away those that nothing names."""
+        with self._lock:
+            bodies, self._bodies = self._bodies, deque()
+        for grant in bodies:
+            grant.file.close()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.drop_bodies()
+        with self._lock:
+            segments, self._segments = self._segments, deque()
+        for grant in segments:
+            grant.file.close()
+
     def _take(self, shelf: deque[G], segments: int, bodies: int) -> G:
         with self._lock:
             if not shelf:

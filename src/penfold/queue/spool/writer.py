@@ -76,9 +76,9 @@ class SpoolBodyWriter:
         self.chunks.clear()
         self._pending = 0
 
-    def belongs_to(self, source: SegmentSource) -> bool:
-        """Whether this custody granted what the body lies in: a successor may have swept its file away."""
-        return self._source is source
+    def fits(self, source: SegmentSource) -> bool:
+        """Whether this custody can take it over: from memory always, from a file only if it granted that file."""
+        return self.grant is None or self._source is source
 
     def finish(self) -> bytes:
         """Write what is left to the body file and sync it (blocking); gives the SHA-256."""
@@ -86,10 +86,6 @@ class SpoolBodyWriter:
         self._flush()
         self.grant.file.datasync()
         return self._hash.digest()
-
-    def spilled_elsewhere(self, source: SegmentSource) -> bool:
-        """Whether its octets are in a file that another custody made."""
-        return self.grant is not None and self._source is not source
 
     def abort(self) -> None:
         """Forget it all, unless the queue took it over."""
@@ -217,12 +213,21 @@ class IntakeWriter:
             ThreadGatherer("penfold-sync", self._commit) if threads else InlineGatherer(self._commit)
         )
 
+    @property
+    def named(self) -> bool:
+        """Whether it has had a segment, so that it can make queue ids without another."""
+        return self._id_segment != 0
+
+    def prepare(self) -> None:
+        """Take a segment ahead of the first message. Raises Transient when there is none."""
+        if not self._id_segment:
+            self._begin_segment()
+
     def begin(self) -> SpoolBodyWriter:
         """Open a body. Raises Transient when there is no room or no segment."""
         if not self._source.room():
             raise Transient(NO_ROOM)
-        if not self._id_segment:
-            self._begin_segment()
+        self.prepare()
         qid = queue_id(self._worker, self._id_segment, next(self._count))
         return SpoolBodyWriter(qid, self._source, self._keeper, self._spill)
 
@@ -231,7 +236,8 @@ class IntakeWriter:
     ) -> QueueId:
         """Take custody; durable on return. Raises Transient."""
         assert isinstance(body, SpoolBodyWriter), "a body begun elsewhere"
-        if body.taken or not recipients or not body.belongs_to(self._source):
+        # CRASH: a custody that began after this body may have swept away the file that no record named.
+        if body.taken or not recipients or not body.fits(self._source):
             raise Transient(NOT_NOW)
         if not self._source.room():
             raise Transient(NO_ROOM)

@@ -13,6 +13,7 @@ looks only at segments it granted to this very process).
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from socket import socket
 from typing import TypeAlias, TypeVar
@@ -30,6 +31,8 @@ from penfold.queue.spool.writer import IntakeWriter
 
 T = TypeVar("T")
 RECORDS = "intake"
+HANDOVER = 40.0  # seconds a message waits for the next queue; a queue that is told to end takes up to 30
+GOODBYE = 2.0  # seconds the other end has to publish what it has synced, when this one ends
 RETRY = 1.0  # seconds between attempts to make a file
 LIMIT = 64 * 1024 * 1024  # octets: a message with 100,000 recipients
 SEGMENTS, BODIES = 2, 32  # kept in stock on the receiving side
@@ -88,12 +91,21 @@ class RoomSaid(msgspec.Struct, frozen=True, array_like=True, tag="room"):
     free: bool
 
 
+class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave"):
+    """This queue is about to end: publish what is synced, and wait for the next."""
+
+
 FromReceive: TypeAlias = Want | Published | SegmentClosed | BodyDropped | Lines
-FromQueue: TypeAlias = SegmentGranted | BodyGranted | RoomSaid
+FromQueue: TypeAlias = SegmentGranted | BodyGranted | RoomSaid | Leave
 
 
 class QueueLine:
-    """The receiving end: a Queue that can be joined to one custody after the other."""
+    """The receiving end: a Queue that can be joined to one custody after the other.
+
+    Between two of them bodies are begun with the ids of the former one and stay in memory, and messages that are
+    complete wait for the next: their clients notice nothing but a pause. What had spilled into a file of the former
+    custody is answered 451.
+    """
 
     def __init__(self, worker: str) -> None:
         self._worker = worker
@@ -101,21 +113,25 @@ class QueueLine:
         self._channel: Channel[FromQueue, FromReceive] | None = None
         self._stock: Stock | None = None
         self._writer: IntakeWriter | None = None
+        self._former: IntakeWriter | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._stocked = asyncio.Event()
 
     # -- the seam
 
     def begin(self) -> BodyWriter:
-        """Open a body. Raises Transient while no queue is joined."""
-        if self._writer is None or self._channel is None or self._channel.credits <= 0:
+        """Open a body. Raises Transient before the first queue has granted a segment, or when it is behind."""
+        writer = self._writer if self._stocked.is_set() or self._former is None else self._former
+        if writer is None or (self._channel is not None and self._channel.credits <= 0):
             raise Transient(NOT_NOW)
-        return self._writer.begin()
+        return writer.begin()
 
     async def accept(
         self, envelope: Envelope, recipients: Sequence[Recipient], body: BodyWriter, prefix: bytes = b""
     ) -> QueueId:
-        """Take custody; durable on return. Raises Transient."""
+        """Take custody; durable on return. Waits for the next queue while there is none. Raises Transient."""
+        if not self._stocked.is_set():
+            await self.stocked(HANDOVER)
         if self._writer is None:
             raise Transient(NOT_NOW)
         return await self._writer.accept(envelope, recipients, body, prefix)
@@ -136,7 +152,7 @@ class QueueLine:
     # -- the line
 
     def join(self, sock: socket) -> None:
-        """Work for this queue from now on; what was begun for another one fails with 451."""
+        """Work for this queue from now on; what spilled into a file of another one fails with 451."""
         self._leave()
         stock = Stock(self._want)
         self._stock = stock
@@ -183,6 +199,8 @@ class QueueLine:
         for message in messages:
             if isinstance(message, RoomSaid) and self._stock is not None:
                 self._stock.set_room(message.free)
+            elif isinstance(message, Leave):
+                self._leave()
 
     def _granted(self, message: FromQueue, descriptors: list[int]) -> None:
         file = PosixFile(descriptors[0])
@@ -191,7 +209,10 @@ class QueueLine:
         elif isinstance(message, SegmentGranted):
             grant = SegmentGrant(message.number, message.name, message.log_id, file, message.limit)
             self._stock.add_segment(grant)
+            if self._writer is not None:
+                self._writer.prepare()
             self._stocked.set()
+            self._former = None
         elif isinstance(message, BodyGranted):
             self._stock.add_body(BodyGrant(message.name, file))
 
@@ -200,17 +221,23 @@ class QueueLine:
             self._leave()
 
     def _leave(self) -> None:
-        writer, channel = self._writer, self._channel
+        writer, stock, channel = self._writer, self._stock, self._channel
         self._writer = self._stock = self._channel = None
-        if writer is not None and channel is not None:
-            task = self._loop.create_task(_retire(writer, channel))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        if writer is None or stock is None or channel is None:
+            return
+        if writer.named:
+            self._former = writer
+        self._stocked.clear()
+        stock.drop_bodies()
+        task = self._loop.create_task(_retire(writer, stock, channel))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
 
-async def _retire(writer: IntakeWriter, channel: Channel[FromQueue, FromReceive]) -> None:
+async def _retire(writer: IntakeWriter, stock: Stock, channel: Channel[FromQueue, FromReceive]) -> None:
     """End what was begun for a queue that is replaced: what waits is answered, the segment is given back."""
     await writer.close()
+    stock.close()
     channel.close()
 
 
@@ -252,6 +279,7 @@ class IntakeLine:
         self._record = record
         self._granted: set[int] = set()
         self._said = True
+        self._ended = asyncio.Event()
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._channel: Channel[FromReceive, FromQueue] = Channel(
@@ -268,6 +296,11 @@ class IntakeLine:
 
     async def close(self) -> None:
         """End the line: the other end will be joined to our successor, which reads its segments to the end."""
+        if self._channel.open:
+            self._channel.force(Leave())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE):
+                    await self._ended.wait()
         self._channel.close()
         for task in self._tasks:
             task.cancel()
@@ -298,6 +331,7 @@ class IntakeLine:
 
     def _closed(self, error: Exception | None) -> None:
         del error
+        self._ended.set()
         self._run(self._take_over())
 
     async def _take_over(self) -> None:
