@@ -3,7 +3,8 @@
 A transcript is a text file, one thing a line:
 
 ``# ...``             a comment; the first one names the section of the standard
-``settings: k=v ...`` settings of the server (ServerSettings fields; lists with commas); ``xclient=yes``, ``tls=yes``
+``settings: k=v ...`` settings of the server (ServerSettings fields; lists with commas); ``xclient=yes``, ``tls=yes``,
+                      ``greeting=554``
 ``C: text``           the client sends the line; several in a row go out in one write
 ``C| text``           the client sends exactly this: Python escapes, no CRLF added
 ``S: 250 2.1.5 text`` the next reply (all its lines) has this code, this enhanced status, and contains this text; the
@@ -69,6 +70,7 @@ def transcripts() -> list[Transcript]:
 
 
 _BOOLEAN = {"yes": True, "no": False}
+_OTHER = frozenset({"xclient", "tls", "greeting"})
 _READERS = {
     "role": Role,
     "bare_ends": BareEnds,
@@ -85,7 +87,7 @@ def server_settings(values: dict[str, str]) -> ServerSettings:
             return _READERS[name](text)
         return _BOOLEAN[text] if text in _BOOLEAN else int(text)
 
-    given = {name: read(name, text) for name, text in values.items() if name not in {"xclient", "tls"}}
+    given = {name: read(name, text) for name, text in values.items() if name not in _OTHER}
     return ServerSettings(hostname="mx.example.test", **given)
 
 
@@ -132,13 +134,21 @@ class Application:
     def _authenticate(self, response: bytes | None) -> None:
         assert self._exchange is not None
         step = self._exchange.step(response)
+        if isinstance(step, sasl.NeedVerifier):
+            step = self._exchange.verifier(_verifier(step.user))
         match step:
             case sasl.Challenge(data=data):
                 self.server.auth_challenge(data)
-            case sasl.Password(authcid="alice", password="alice-demo"):
+            case sasl.Password(authcid="alice", password="alice-demo") | sasl.Granted(user="alice"):
                 self.server.authenticated("alice")
             case _:
                 self.server.answer(Reply.of(535, "5.7.8", "Authentication credentials invalid"))
+
+
+def _verifier(user: str) -> sasl.Verifier:
+    return (
+        sasl.derive("alice-demo", b"salt of alice", 4096) if user == "alice" else sasl.fake_verifier(b"key", user, 4096)
+    )
 
 
 class CorePeer:
@@ -152,7 +162,8 @@ class CorePeer:
             server_settings(values), clock=lambda: self.now, tls=tls, xclient=values.get("xclient") == "yes"
         )
         self.application = Application(self.server)
-        self.server.greet()
+        code = int(values.get("greeting", "220"))
+        self.server.greet(Reply.of(code, "", "mx.example.test No SMTP service here") if code != 220 else None)
         self.application.turn()
 
     def send(self, octets: bytes) -> None:

@@ -1,5 +1,7 @@
 """The pickup format: what the writer wrote the reader reads, however it is cut; anything else ends in Broken."""
 
+import time
+
 import pytest
 from fuzz.fuzz_pickup import SEEDS, events, target
 from hypothesis import given
@@ -45,3 +47,9 @@ def test_an_endless_head_is_refused_before_it_is_read():
 def test_no_field_is_written_that_the_reader_would_not_take(value):
     with pytest.raises(ValueError, match="bad sender"):
         head([("sender", value)])
+
+
+def test_a_head_that_comes_octet_by_octet_is_searched_once():
+    start = time.process_time()
+    assert events(MAGIC + b"recipient x@y.test\n" * 15_000 + b"\n0\n", 1)[-1] == End()
+    assert time.process_time() - start < 5

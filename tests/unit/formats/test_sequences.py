@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from penfold.formats.sequences import Ranges, Sequences
@@ -35,3 +37,9 @@ def test_added_numbers_count_before_they_are_written():
     sequences.add("unseen", 3)
     assert 4 in sequences.numbers("unseen")
     assert sequences.octets() == b"unseen: 3-4\n"
+
+
+def test_a_long_run_of_empty_lines_takes_no_time():
+    start = time.process_time()
+    assert 7 in Sequences.parse(b"cur: 1\n" + b"\n" * 300_000 + b"x\nunseen: 5\n\n\n 7\n").numbers("unseen")
+    assert time.process_time() - start < 5

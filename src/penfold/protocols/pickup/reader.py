@@ -55,6 +55,7 @@ class Reader:
         self._buffer = bytearray()
         self._head_done = self._over = self._eof = False
         self._left = 0
+        self._searched = len(MAGIC) - 1  # octets of the head known not to hold its end
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take octets."""
@@ -81,8 +82,9 @@ class Reader:
         buffer = self._buffer
         if not MAGIC.startswith(bytes(buffer[: len(MAGIC)])):
             return Broken("it does not begin like a pickup")
-        end = buffer.find(b"\n\n", len(MAGIC) - 1)
+        end = buffer.find(b"\n\n", self._searched)
         if end < 0 or end > MAX_HEAD:
+            self._searched = max(self._searched, len(buffer) - 1)
             return Broken("its head is too long") if len(buffer) > MAX_HEAD else NEED_DATA
         lines = bytes(buffer[len(MAGIC) : end + 1])
         del buffer[: end + 2]
