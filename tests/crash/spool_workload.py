@@ -15,7 +15,6 @@ from penfold.fs.sqlite import FileSystemVFS
 from penfold.model import Address, Envelope, MailError, Origin, QueueId, Recipient, Reply
 from penfold.queue.admin import Selection
 from penfold.queue.base import Claim, Done, Later, Replace, Update
-from penfold.queue.spool.carry import carry
 from penfold.queue.spool.spool import Spool, open_spool
 
 ROOT = "/spool"
@@ -93,11 +92,8 @@ def open_on(disk: RecordingFileSystem, random: Random, report: Callable[[str], N
 
 def kill(spool: Spool) -> None:
     """Drop it as kill -9 would."""
-    custodian = spool.custody
-    custodian._closing = True
-    for timer in custodian._timers.values():
-        timer.cancel()
-    custodian.index.drop()
+    spool.custody.chores.stop()
+    spool.custody.holdings.index.drop()
 
 
 class Workload:
@@ -196,7 +192,7 @@ class Workload:
 
     async def commit(self) -> None:
         assert self.spool is not None
-        await self.spool.custody.commit()
+        await self.spool.custody.holdings.commit()
 
     async def flush(self) -> None:
         assert self.spool is not None
@@ -208,7 +204,7 @@ class Workload:
 
     async def carry(self) -> None:
         assert self.spool is not None
-        await carry(self.spool.custody, age=0, alive=1.01)
+        await self.spool.custody.carry(age=0, alive=1.01)
 
     async def _some(self) -> list[tuple[QueueId, str, int]]:
         assert self.spool is not None
@@ -371,7 +367,7 @@ class Judge:
 def held_recipients(spool: Spool) -> set[tuple[QueueId, str]]:
     """Ask the index itself: it is much faster than a listing."""
     ask = "SELECT m.id, r.message, r.number FROM recipient r JOIN message m ON m.key=r.message WHERE r.state=1"
-    index = spool.custody.index
+    index = spool.custody.holdings.index
     return {
         (QueueId(qid), index._row(key, number)[1].recipient.address.local)
         for qid, key, number in list(index._db.execute(ask))

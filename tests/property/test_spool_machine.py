@@ -13,7 +13,6 @@ from penfold.model import Address, Envelope, Origin, QueueId, Recipient, Reply, 
 from penfold.queue.admin import Listed, Selection
 from penfold.queue.base import Claim, Done, Later, Replace, Update
 from penfold.queue.memory import MemoryAdmin, MemoryQueue
-from penfold.queue.spool.carry import carry
 from penfold.queue.spool.spool import Spool, open_spool
 
 VFS = FileSystemVFS("penfold-machine", RecordingFileSystem())
@@ -159,15 +158,15 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def commit(self) -> None:
-        self.run(self.spool.custody.commit())
+        self.run(self.spool.custody.holdings.commit())
 
     @rule()
     def clear(self) -> None:
-        self.run(self.spool.custody.clear())
+        self.run(self.spool.custody.holdings.clear())
 
     @rule()
     def carry(self) -> None:
-        self.run(carry(self.spool.custody, age=0, alive=1.01))
+        self.run(self.spool.custody.carry(age=0, alive=1.01))
 
     @rule(clean=st.booleans())
     def restart(self, clean: bool) -> None:
@@ -176,11 +175,9 @@ class Machine(RuleBasedStateMachine):
         if clean:
             self.run(self.spool.close())
         else:
-            self.run(self.spool.custody.commit())
-            self.spool.custody._closing = True
-            for timer in self.spool.custody._timers.values():
-                timer.cancel()
-            self.spool.custody.index.drop()
+            self.run(self.spool.custody.holdings.commit())
+            self.spool.custody.chores.stop()
+            self.spool.custody.holdings.index.drop()
         self.run(self.open())
 
     def lines(self, found: list[Listed]) -> list[object]:

@@ -64,7 +64,7 @@ class Together:
 
     def look(self) -> None:
         """Look at the queue again, as when the clock was moved."""
-        self.queue.spool.custody.bell.ring()
+        self.queue.spool.custody.holdings.bell.ring()
 
     def _build(self) -> None:
         config, listeners = self._config, {**bind(self._config), **sockets.bind_local(self._config)}

@@ -43,11 +43,8 @@ async def found(spool: Spool, now: float = 1e9) -> dict:
 
 def kill(spool: Spool) -> None:
     """Forget the spool as kill -9 would: nothing more is written, descriptors close."""
-    custodian = spool.custody
-    custodian._closing = True
-    for timer in custodian._timers.values():
-        timer.cancel()
-    custodian.index.drop()
+    spool.custody.chores.stop()
+    spool.custody.holdings.index.drop()
 
 
 def test_accepted_mail_survives_a_clean_restart_and_a_kill(tmp_path):
@@ -138,7 +135,7 @@ def test_more_than_the_window_waits_in_rows_in_order_of_arrival(tmp_path):
         kill(spool)
         spool = opened(tmp_path, window=10)
         assert spool.custody.depth()["ready"] == 50
-        assert len(spool.custody.messages) == 10
+        assert len(spool.custody.holdings.messages) == 10
         assert list(await found(spool)) == ids
         await spool.close()
 

@@ -6,16 +6,14 @@ before anything is unlinked. A crash in between leaves either all rows on the ol
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from penfold.fs.base import File
+from penfold.queue.spool.holdings import Holdings
 from penfold.queue.spool.index import Batch, Index, MessageRow
 from penfold.queue.spool.layout import remove
 from penfold.queue.spool.record import Meta, Type, encode_meta, message_offset, message_payload, pack
 from penfold.queue.spool.shelf import Segment, Shelf
-
-if TYPE_CHECKING:
-    from penfold.queue.spool.custodian import Custodian
 
 AGE = 600.0  # seconds before a segment is worth a look
 ALIVE = 0.25  # the share of its messages that may live
@@ -29,19 +27,22 @@ class Carried(NamedTuple):
     batch: Batch
 
 
-async def carry(custodian: "Custodian", *, age: float = AGE, alive: float = ALIVE) -> int:
-    """Carry a few old segments; tells how many. Claims wait meanwhile (tens of milliseconds). Raises OSError."""
-    async with custodian.turn:
-        await custodian.commit()
-        old = _choose(custodian, custodian.clock() - age, alive)
+async def carry(holdings: Holdings, before: float, alive: float) -> int:
+    """Carry a few segments made ``before``; tells how many. Claims wait meanwhile (tens of milliseconds).
+
+    Raises OSError.
+    """
+    async with holdings.turn:
+        await holdings.commit()
+        old = _choose(holdings, before, alive)
         if not old:
             return 0
-        async with custodian.writing:
-            carried = await custodian.thread.run(lambda: _prepare(custodian.shelf, custodian.index, old))
-            custodian.shelf.segments[carried.segment.number] = carried.segment
+        async with holdings.writing:
+            carried = await holdings.thread.run(lambda: _prepare(holdings.shelf, holdings.index, old))
+            holdings.shelf.segments[carried.segment.number] = carried.segment
             # CRASH: if this fails nobody knows whether it happened, so it stays with custody and is repeated.
-            await custodian.write_batch(carried.batch)
-    await custodian.clear()
+            await holdings.write_batch(carried.batch)
+    await holdings.clear()
     return len(old)
 
 
@@ -50,11 +51,11 @@ def worth_carrying(segment: Segment, alive: float = ALIVE) -> bool:
     return segment.indexed and 0 < segment.rows < alive * max(segment.last, 1)
 
 
-def _choose(custodian: "Custodian", before: float, alive: float) -> list[Segment]:
-    busy = {message.segment for message in custodian.messages.values()}
+def _choose(holdings: Holdings, before: float, alive: float) -> list[Segment]:
+    busy = holdings.segments_in_memory()
     return [
         segment
-        for segment in custodian.shelf.segments.values()
+        for segment in holdings.shelf.segments.values()
         if worth_carrying(segment, alive)
         and segment.created <= before
         # A mailer may be about to open what is claimed: its reference must stay true.

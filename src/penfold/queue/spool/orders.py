@@ -12,17 +12,18 @@ from functools import partial
 from penfold.model import Address, QueueId, Route, Transient, from_os_error
 from penfold.queue.admin import Listed, Selection, Shown, listed, successors
 from penfold.queue.entry import Entry, State, newcomers
-from penfold.queue.spool.custodian import Custodian
+from penfold.queue.spool.holdings import Holdings
 from penfold.queue.spool.message import Message
 
 _PAGE = 200  # messages read at a time, so that mail goes on while a million are listed
 
 
 class SpoolAdmin:
-    """QueueAdmin over a Custodian."""
+    """QueueAdmin over the holdings of a custodian."""
 
-    def __init__(self, custodian: Custodian) -> None:
-        self._custodian = custodian
+    def __init__(self, holdings: Holdings, clock: Callable[[], float]) -> None:
+        self._holdings = holdings
+        self._clock = clock
 
     async def select(self, selection: Selection, limit: int = 1000) -> Sequence[Listed]:
         """List matching recipients, oldest message first."""
@@ -58,37 +59,37 @@ class SpoolAdmin:
 
         ``exact`` reads the recipients again at the moment they are given, for who will change them.
         """
-        now = self._custodian.clock()
+        now = self._clock()
         seen: set[int] = set()
-        for message in [each for each in self._custodian.messages.values() if not each.in_rows]:
+        for message in [each for each in self._holdings.messages.values() if not each.in_rows]:
             if selection.takes_message(message.id, message.envelope, now):
                 seen.add(message.key)
                 yield message, list(message.entries.values())
         async for message, entries in self._rows(selection):
             if message.key not in seen and selection.takes_message(message.id, message.envelope, now):
-                given = await self._custodian.recipients_in_rows(message) if exact else entries
+                given = await self._holdings.recipients_in_rows(message) if exact else entries
                 yield message, self._as_in_memory(message, given)
 
     async def _rows(self, selection: Selection) -> AsyncIterator[tuple[Message, list[Entry]]]:
-        custodian = self._custodian
+        holdings = self._holdings
         for qid in selection.ids:
-            row = await custodian.thread.run(partial(custodian.index.message, QueueId(qid)))
+            row = await holdings.thread.run(partial(holdings.index.message, QueueId(qid)))
             if row is not None:
                 message = Message.of(row)
-                yield message, await custodian.recipients_in_rows(message)
+                yield message, await holdings.recipients_in_rows(message)
         key = -1
         while not selection.ids:
-            async with custodian.writing:
-                page = await custodian.thread.run(partial(custodian.index.page, key, _PAGE))
+            async with holdings.writing:
+                page = await holdings.thread.run(partial(holdings.index.page, key, _PAGE))
             if not page:
                 return
             for row, entries in page:
-                if any(selection.takes(entry) for entry in entries) or row.id in custodian.messages:
+                if any(selection.takes(entry) for entry in entries) or row.id in holdings.messages:
                     yield Message.of(row), entries
             key = page[-1][0].key
 
     def _as_in_memory(self, message: Message, entries: list[Entry]) -> list[Entry]:
-        known = self._custodian.messages.get(message.id)
+        known = self._holdings.messages.get(message.id)
         if known is None:
             return entries
         overlaid = {entry.number: entry for entry in entries}
@@ -108,7 +109,7 @@ class SpoolAdmin:
 
     async def release(self, selection: Selection) -> int:
         """End the hold."""
-        now = self._custodian.clock()
+        now = self._clock()
 
         def change(entry: Entry) -> bool:
             if entry.state is not State.HELD:
@@ -120,7 +121,7 @@ class SpoolAdmin:
 
     async def flush(self, selection: Selection) -> int:
         """Make deferred recipients due at once."""
-        now = self._custodian.clock()
+        now = self._clock()
 
         def change(entry: Entry) -> bool:
             if entry.active or entry.fresh or entry.state is not State.WAITING:
@@ -141,7 +142,7 @@ class SpoolAdmin:
 
     async def reroute(self, selection: Selection, route: Route | None) -> int:
         """Override routing."""
-        now = self._custodian.clock()
+        now = self._clock()
 
         def change(entry: Entry) -> bool:
             if entry.active:
@@ -153,20 +154,20 @@ class SpoolAdmin:
         return await self._order(selection, change)
 
     async def _order(self, selection: Selection, change: Callable[[Entry], bool]) -> int:
-        custodian = self._custodian
+        holdings = self._holdings
         count = 0
         try:
-            async with custodian.turn:
-                await custodian.commit()
+            async with holdings.turn:
+                await holdings.commit()
                 async for message, entries in self._messages(selection, exact=True):
                     for entry in entries:
                         count += self._apply(message, entry, selection, change)
                     if count and not count % 1000:
-                        await custodian.commit()
-                await custodian.commit(durable=True)
+                        await holdings.commit()
+                await holdings.commit(durable=True)
         except OSError as error:
             raise Transient(from_os_error(error)) from error
-        custodian.bell.ring()
+        holdings.bell.ring()
         return count
 
     def _apply(self, message: Message, entry: Entry, selection: Selection, change: Callable[[Entry], bool]) -> bool:
@@ -175,23 +176,23 @@ class SpoolAdmin:
         word = entry.word
         if not change(entry):
             return False
-        self._custodian.amend(message, entry, word)
+        self._holdings.amend(message, entry, word)
         return True
 
     async def edit(self, qid: QueueId, number: int, addresses: Sequence[Address]) -> int:
         """Put other addresses in a recipient's place."""
-        custodian = self._custodian
+        holdings = self._holdings
         try:
-            async with custodian.turn:
-                await custodian.commit()
+            async with holdings.turn:
+                await holdings.commit()
                 async for message, entries in self._messages(Selection(ids=(qid,)), exact=True):
                     count = self._replace(message, entries, number, addresses)
-                    await custodian.commit(durable=True)
+                    await holdings.commit(durable=True)
                     return count
         except OSError as error:
             raise Transient(from_os_error(error)) from error
         finally:
-            custodian.bell.ring()
+            holdings.bell.ring()
         return 0
 
     def _replace(self, message: Message, entries: list[Entry], number: int, addresses: Sequence[Address]) -> int:
@@ -201,11 +202,11 @@ class SpoolAdmin:
         word, state = entry.word, entry.state
         if not entry.replace():
             return 0
-        message = self._custodian.amend(message, entry, word)
+        message = self._holdings.amend(message, entry, word)
         known = [(each.state, each.recipient) for each in entries]
         wanted = newcomers(known, successors(entry.recipient, addresses))
-        added = message.add(wanted, min(entry.due, self._custodian.clock()))
+        added = message.add(wanted, min(entry.due, self._clock()))
         for each in added:
             each.state = state
-            self._custodian.change(message, each)
+            self._holdings.change(message, each)
         return len(added)

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 import apsw
 
 from penfold.fs.base import FileSystem
-from penfold.queue.spool.custodian import WINDOW, Custodian
+from penfold.queue.spool.custodian import Custodian
+from penfold.queue.spool.holdings import Holdings
 from penfold.queue.spool.index import Batch, Index
 from penfold.queue.spool.layout import number_of, prepare, rewrite
+from penfold.queue.spool.line import WINDOW
 from penfold.queue.spool.message import Message, message_key
 from penfold.queue.spool.record import Accepted, Scan, Scanned, Type, decode_head, decode_message
 from penfold.queue.spool.shelf import SEGMENT_LIMIT, Segment, Shelf
@@ -189,7 +191,7 @@ def open_custodian(
         if recovery.rebuilt:
             index.skip(max(shelf.segments, default=0) + _BEYOND)
         custodian = Custodian(shelf, index, thread, clock=clock, window=window, trouble=report)
-        _restore(custodian, index)
+        _restore(custodian.holdings)
         _take_all(recovery, custodian)
     except BaseException:
         index.drop()
@@ -198,39 +200,39 @@ def open_custodian(
 
 
 def _take_all(recovery: Recovery, custodian: Custodian) -> None:
-    used = custodian.index.body_files()
-    for accepted in _fresh(recovery, custodian):
+    used = custodian.holdings.index.body_files()
+    for accepted in _fresh(recovery, custodian.holdings):
         if recovery.whole(accepted):
             used.add(accepted.body.file)
             custodian.take(Message.fresh(accepted))
         else:
             custodian.shelf.segments[accepted.segment].account(accepted.lsn)
-        custodian.commit_now(_STEP)
+        custodian.holdings.commit_now(_STEP)
     recovery.sweep(custodian.shelf, used)
-    custodian.commit_now(0)
+    custodian.holdings.commit_now(0)
     custodian.tidy()
 
 
-def _restore(custodian: Custodian, index: Index) -> None:
+def _restore(holdings: Holdings) -> None:
     stale = Batch()
-    stale.settled = dict.fromkeys(index.unfinished())
-    for finished in index.commit(stale) if stale else ():
-        custodian.shelf.segments[finished.segment].rows -= 1
-    _, fresh, held = index.counts()
+    stale.settled = dict.fromkeys(holdings.index.unfinished())
+    for finished in holdings.index.commit(stale) if stale else ():
+        holdings.shelf.segments[finished.segment].rows -= 1
+    _, fresh, held = holdings.index.counts()
     waiting = 0
-    for lane, head, count in index.lanes():
-        custodian.calendar.touch(lane, head)
+    for lane, head, count in holdings.index.lanes():
+        holdings.calendar.touch(lane, head)
         waiting += count
-    custodian.parked.update(ready=fresh, deferred=waiting - fresh, held=held)
+    holdings.parked.update(ready=fresh, deferred=waiting - fresh, held=held)
 
 
-def _fresh(recovery: Recovery, custodian: Custodian) -> Iterator[Accepted]:
+def _fresh(recovery: Recovery, holdings: Holdings) -> Iterator[Accepted]:
     """Give what no row and no mark accounts for; carried copies before the originals."""
-    shelf = custodian.shelf
+    shelf = holdings.shelf
     seen: set[str] = set()
     pending = [segment for segment in shelf.segments.values() if not segment.indexed]
     for segment in sorted(pending, key=lambda segment: (not segment.carry, segment.number)):
-        held = custodian.index.keys(segment.number)
+        held = holdings.index.keys(segment.number)
         for accepted in recovery.scan(segment, held):
             if recovery.rebuilt and accepted.id in seen:
                 segment.account(accepted.lsn)

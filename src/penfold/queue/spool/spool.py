@@ -7,7 +7,8 @@ from collections.abc import Callable
 from penfold.fs.base import FileSystem
 from penfold.fs.posix import PosixFileSystem
 from penfold.queue.spool.bodies import SpoolBodies
-from penfold.queue.spool.custodian import WINDOW, Custodian
+from penfold.queue.spool.custodian import Custodian
+from penfold.queue.spool.line import WINDOW
 from penfold.queue.spool.orders import SpoolAdmin
 from penfold.queue.spool.recovery import open_custodian
 from penfold.queue.spool.shelf import SEGMENT_LIMIT, DirectSource, Room
@@ -59,4 +60,4 @@ def open_spool(
     )
     source = DirectSource(custodian.shelf, thread, Room(fs, root, clock, reserve), worker)
     writer = IntakeWriter(source, custodian.published, custodian, worker=worker, spill=spill, threads=threads)
-    return Spool(writer, custodian, SpoolBodies(fs, root), SpoolAdmin(custodian))
+    return Spool(writer, custodian, SpoolBodies(fs, root), SpoolAdmin(custodian.holdings, clock))
