@@ -22,7 +22,7 @@ from typing import Final
 
 from penfold.formats.base import Entry, Message, Result
 from penfold.formats.flags import from_status_fields, status_fields
-from penfold.formats.lines import SMALL, quote, quoted, to_crlf, to_lf, unquoted
+from penfold.formats.lines import SMALL, lf, quote, quoted, to_crlf, to_lf, unquoted
 from penfold.formats.octets import wire
 from penfold.formats.quota import UNLIMITED, Quota
 from penfold.formats.spoolfile import SafeFile, Spoolfile, find_lines, opened, pieces
@@ -80,7 +80,7 @@ class MboxShape:
         """Give From_ line, flags, fields, body, empty line."""
         head = from_line(message.reverse_path, message.arrived) + status_fields(message.flags)
         if message.body.size <= SMALL:
-            text = quote(message.prefix.replace(b"\r\n", b"\n") + message.body.read().replace(b"\r\n", b"\n"))
+            text = quote(lf(message.prefix + message.body.read()))
             yield (head, text, b"\n" if text.endswith(b"\n") else b"\n\n")
         else:
             yield from _long(head, quoted(to_lf(wire(message))))

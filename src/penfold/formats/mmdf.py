@@ -17,7 +17,7 @@ from typing import Final
 
 from penfold.formats.base import Entry, Message, Result
 from penfold.formats.flags import from_status_fields, status_fields
-from penfold.formats.lines import SMALL, to_crlf, to_lf
+from penfold.formats.lines import SMALL, lf, to_crlf, to_lf
 from penfold.formats.mbox import parse_from_line
 from penfold.formats.octets import wire
 from penfold.formats.quota import UNLIMITED, Quota
@@ -60,7 +60,7 @@ class MmdfShape:
         """Give separator, flags, fields, body, separator."""
         head = SEPARATOR + status_fields(message.flags)
         if message.body.size <= SMALL:
-            text = message.prefix.replace(b"\r\n", b"\n") + message.body.read().replace(b"\r\n", b"\n")
+            text = lf(message.prefix + message.body.read())
             if not text.endswith(b"\n"):
                 text += b"\n"
             yield (head, _LINE.sub(_ESCAPED, b"\n" + text)[1:], SEPARATOR)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from penfold.formats.base import Message
-from penfold.formats.lines import SMALL, to_lf
+from penfold.formats.lines import SMALL, lf, to_lf
 from penfold.fs.base import File
 
 
@@ -16,7 +16,7 @@ def wire(message: Message) -> Iterator[bytes]:
 def fill(file: File, message: Message) -> int:
     """Append the message with LF line ends; returns its octets on disk. Raises OSError from body or disk."""
     if message.body.size <= SMALL:
-        buffers = [message.prefix.replace(b"\r\n", b"\n"), message.body.read().replace(b"\r\n", b"\n")]
+        buffers = [lf(message.prefix), lf(message.body.read())]
         file.append(buffers)
         return len(buffers[0]) + len(buffers[1])
     size = 0
