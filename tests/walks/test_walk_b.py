@@ -89,7 +89,7 @@ def test_after_five_days_the_sender_is_told(forwarded, unused_port):
     assert report.get_content_type() == "multipart/report"
     _, status, original = report.iter_parts()
     about = status.get_payload()[1]
-    assert (about["Action"], about["Status"]) == ("failed", "5.7.1")
+    assert (about["Action"], about["Status"]) == ("failed", "5.4.7")
     assert "ada@elsewhere.example" in about["Final-Recipient"]
     assert "come back later" in about["Diagnostic-Code"]
     assert b"Subject: a walk" in original.as_bytes()

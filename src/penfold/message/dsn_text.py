@@ -131,9 +131,11 @@ _CLASSES = {Action.FAILED: "5", Action.DELAYED: "4"}
 def status_of(action: Action, reply: Reply) -> str:
     """Give the Status of a recipient: the reply's where it has one, its class brought in line with the action.
 
-    A recipient that failed because a 4yz went on too long has status 5.x.x of the same kind (RFC 3464 §2.3.4 wants the
-    class to say whether we have given up).
+    A recipient that failed because a 4yz went on too long has status 5.4.7, delivery time expired (RFC 3463 §3.5): the
+    4yz itself stands in the diagnostic code, and its detail under class 5 would say what nobody said.
     """
+    if action is Action.FAILED and reply.transient:
+        return "5.4.7"
     first, _, rest = reply.status.partition(".")
     good = first in {"2", "4", "5"} and all(
         part.isascii() and part.isdigit() and len(part) <= 3 for part in rest.split(".")
