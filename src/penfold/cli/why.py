@@ -99,11 +99,10 @@ async def _computed(config: Config, recipient: Recipient, args: argparse.Namespa
     from penfold.service import values
     from penfold.service.compose import House
     from penfold.transport.dispatch.explain import explain
-    from penfold.transport.dispatch.router import Routing
 
     house = House(config)
     found = await explain(
-        Routing(house.router, house.tables),
+        house.routing,
         recipient,
         reverse_path=None if args.sender in {"", "<>"} else parse_address(args.sender),
         user=args.user,

@@ -1,7 +1,6 @@
-"""Brings router and tables together: answers from memory at once, waits only for slow tables.
+"""Tables brought together for the router: those in memory answer when it looks, slow ones must be asked first.
 
-With tables in memory one call of the router is enough. What was asked and answered is kept, so that the same decision
-can be explained and replayed.
+What was asked and answered is kept, so that the same decision can be explained and replayed.
 """
 
 import inspect
@@ -9,23 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from penfold.directory.base import MISSING, AnyTable
-from penfold.model import Reply
-from penfold.routing.base import (
-    Answer,
-    Decision,
-    Lookup,
-    Missing,
-    Need,
-    Question,
-    Refuse,
-    Router,
-    SlowTable,
-    Step,
-    Table,
-)
-
-MAX_ROUNDS = 100
-_GAVE_UP = Refuse(Reply.of(451, "4.3.5", "Routing asks too many questions"))
+from penfold.routing.base import Answer, Lookup, Missing, SlowTable, Table
 
 
 class RecordedAnswers(Mapping[Lookup, Answer]):
@@ -93,26 +76,6 @@ class Tables:
     def answers(self) -> RecordedAnswers:
         """Begin the answers of one question."""
         return RecordedAnswers(self.fast, self.slow)
-
-    async def fetch(self, need: Need, answers: RecordedAnswers) -> None:
-        """Get what the router misses, one look-up after another."""
-        for lookup in need.lookups:
-            table = self.slow.get(lookup.table)
-            if table is not None and lookup not in answers.recorded:
-                answers.recorded[lookup] = await table.lookup(lookup.key)
-
-
-async def decide(
-    router: Router, question: Question, tables: Tables, answers: RecordedAnswers | None = None
-) -> Decision:
-    """Ask the router until it decides; 451 4.3.5 after MAX_ROUNDS rounds."""
-    answers = tables.answers() if answers is None else answers
-    for _ in range(MAX_ROUNDS):
-        decision = router.resolve(question, answers)
-        if isinstance(decision, Decision):
-            return decision
-        await tables.fetch(decision, answers)
-    return Decision(_GAVE_UP, (Step("rounds", f"no decision after {MAX_ROUNDS} rounds of look-ups"),))
 
 
 def is_slow(table: AnyTable) -> bool:

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from penfold.directory import Account, MemoryDirectory, Tables, decide
-from penfold.directory.answers import MAX_ROUNDS
+from penfold.directory import Account, MemoryDirectory, Tables
+from penfold.directory.routing import MAX_ROUNDS, Routing
 from penfold.model import ConfigError, Recipient, Reply, parse_address
 from penfold.routing import Found, Lookup, Missing, Need, NotNow, Question, Refuse, Resolver, RouterSettings
 
@@ -32,7 +32,7 @@ def test_slow_tables_are_awaited_and_their_answers_recorded():
     tables = Tables({"accounts": slow})
     resolver = Resolver(RouterSettings(local_domains=("x.test",), tables=tables.names))
     answers = tables.answers()
-    decision = asyncio.run(decide(resolver, question("alice@x.test"), tables, answers))
+    decision = asyncio.run(Routing(resolver, tables).resolve(question("alice@x.test"), answers))
     assert decision.result.route.user == "alice@x.test"
     assert answers[Lookup("accounts", "alice@x.test")].values == ("local alice@x.test",)
     assert resolver.resolve(question("alice@x.test"), dict(answers)) == decision
@@ -61,7 +61,7 @@ def test_a_router_that_never_ends_is_stopped_with_451():
             return Need((Lookup("accounts", str(self.rounds)),))
 
     router = Endless()
-    decision = asyncio.run(decide(router, question("a@x.test"), Tables({"accounts": Slow("accounts", {})})))
+    decision = asyncio.run(Routing(router, Tables({"accounts": Slow("accounts", {})})).resolve(question("a@x.test")))
     assert isinstance(decision.result, Refuse)
     assert decision.result.reply.code == 451
-    assert router.rounds == MAX_ROUNDS
+    assert router.rounds == MAX_ROUNDS + 1

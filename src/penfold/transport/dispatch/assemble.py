@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from penfold.directory.answers import Tables
+from penfold.directory.routing import Routing
 from penfold.model import Address
 from penfold.queue.base import Bodies, Custody
 from penfold.routing.base import Router
@@ -13,7 +14,6 @@ from penfold.transport.dispatch.calendar import Calendar
 from penfold.transport.dispatch.dispatcher import MAX_HOPS, WINDOW, Dispatcher
 from penfold.transport.dispatch.lanes import POLICIES, BackOff, LanePolicy, Lanes
 from penfold.transport.dispatch.ledger import Ledger
-from penfold.transport.dispatch.router import Routing
 from penfold.transport.dispatch.settle import Judge
 from penfold.transport.mailers.base import Mailer
 

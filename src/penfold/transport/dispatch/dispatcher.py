@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from penfold.directory.answers import RecordedAnswers
+from penfold.directory.routing import Routing
 from penfold.model import Address, Deferred, Expanded, Failed, Outcome, Recipient, Reply, Route
 from penfold.queue.base import Claim, Custody, Pending
 from penfold.routing.base import Decision, Deliver, Expand, Question
@@ -30,7 +31,7 @@ from penfold.transport.dispatch.lanes import Lanes
 from penfold.transport.dispatch.ledger import Ledger
 from penfold.transport.dispatch.parcel import Parcel, Result
 from penfold.transport.dispatch.record import ordered, routed
-from penfold.transport.dispatch.router import Routing, rescue_postmaster
+from penfold.transport.dispatch.router import rescue_postmaster
 from penfold.transport.mailers.base import Mailer
 
 MAX_HOPS = 100  # RFC 5321 §6.3
@@ -213,7 +214,7 @@ class Dispatcher:
                 continue
             question = Question(pending.recipient, envelope.reverse_path, "dispatch", envelope.origin.user)
             try:
-                decision = self._routing.decide(question, answers)
+                decision = self._routing.resolve(question, answers)
             except Exception:  # noqa: BLE001  the job loop: one message must not stop the queue
                 self._trouble("routing", claim.id)
                 ready.append((pending, BROKEN))

@@ -9,9 +9,10 @@ from collections.abc import Awaitable
 
 import msgspec
 
+from penfold.directory.routing import Routing
 from penfold.model import Address, Recipient, Reply, Route
 from penfold.routing.base import Deliver, Expand, Question, Step
-from penfold.transport.dispatch.router import Routing, inherited, rescue_postmaster
+from penfold.transport.dispatch.router import inherited, rescue_postmaster
 from penfold.transport.dispatch.settle import ALIAS_LOOP, MAX_EXPANSION_DEPTH
 
 MOST_STOPS = 1000
@@ -77,7 +78,7 @@ async def explain(
         if current.address in served:
             stops.append(Stop(current, depth, known=True))
             continue
-        asked = routing.decide(Question(current, reverse_path, "dispatch", user), answers)
+        asked = routing.resolve(Question(current, reverse_path, "dispatch", user), answers)
         decision = rescue_postmaster(await asked if isinstance(asked, Awaitable) else asked, current, postmaster)
         result = decision.result
         if isinstance(result, Expand) and len(current.parents) >= MAX_EXPANSION_DEPTH:

@@ -5,10 +5,10 @@ import asyncio
 from tests.unit.transport.dispatch.fakes import DomainRouter, address, recipient
 
 from penfold.directory.answers import Tables
+from penfold.directory.routing import Routing
 from penfold.model import Reply, Route
 from penfold.routing.base import Decision, Deliver, Expand, Refuse, Step
 from penfold.transport.dispatch.explain import explain
-from penfold.transport.dispatch.router import Routing
 
 ANN = address("ann@there.example")
 NO = Reply.of(550, "5.1.1", "No such user")
