@@ -8,7 +8,8 @@ The rules: MX records by preference, in random order among equals; the domain's 
 MX record (never because a look-up failed, never because the records were useless); a null MX accepts no mail; a host
 that is ourselves takes all hosts of the same or a worse preference with it, or mail would go round in a circle.
 
-Standards: RFC 5321 §5.1; RFC 7505; RFC 974 (loops); RFC 1123 §5.3.4 (all addresses of a host); RFC 6761 §6.3
+Standards: RFC 5321 §5.1; RFC 7505; RFC 7504 (556); RFC 3974 §3; RFC 974 (loops);
+    RFC 1123 §5.3.4 (all addresses of a host); RFC 6761 §6.3
 Trust: whoever owns the domain wrote the records, and may point them at us, at loopback, or at a thousand names.
 """
 

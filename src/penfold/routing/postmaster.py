@@ -1,6 +1,6 @@
 """Somebody always gets the postmaster's mail.
 
-Standards: RFC 5321 §4.5.1
+Standards: RFC 5321 §4.5.1; RFC 2142 §5
 """
 
 from penfold.model import Address, AddressError, Recipient, parse_address

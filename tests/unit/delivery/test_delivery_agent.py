@@ -99,6 +99,7 @@ def test_one_message_goes_into_mailboxes_of_every_format(house):
 
 
 def test_the_null_reverse_path_is_written_as_such(house):
+    """RFC 5321 §4.4."""
     house.deliver("ada", sender=None)
     assert house.new("ada")[0].read_bytes().startswith(b"Return-Path: <>\n")
 
@@ -116,6 +117,7 @@ def test_an_account_that_is_gone_fails_and_the_others_do_not(house):
 
 
 def test_a_message_that_was_delivered_here_before_is_a_loop(house):
+    """RFC 9228 §4."""
     house.bodies["loop"] = b"Delivered-To: ada@example.test\r\n" + MESSAGE
     loop, fine = house.deliver("ada", "bob", body="loop")
     assert (type(loop), loop.reply.status) == (Failed, "5.4.6")

@@ -19,6 +19,7 @@ def salted(scheme, algorithm, password, salt=b"salt"):
 
 
 def test_what_make_makes_is_argon2id_with_our_cost_and_scram_beside_it():
+    """RFC 9106 §4; RFC 7677 §4."""
     made = make("correct horse")
     assert made.startswith("{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$")
     assert verify(made, "correct horse")

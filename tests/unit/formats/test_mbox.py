@@ -21,6 +21,7 @@ def read(path: Path, octets: bytes, *, content_lengths: bool = False) -> list[by
 
 
 def test_the_octets_on_disk_are_mboxrd(path: Path):
+    """RFC 4155 appendix A."""
     Mbox(FS, str(path)).deliver([message(1, b"A: b\r\n\r\nFrom x\r\n>From y\r\n")])
     assert path.read_bytes() == (
         b"From ann@example.org Tue Nov 14 22:13:21 2023\n"
@@ -72,6 +73,7 @@ def test_any_reverse_path_makes_one_from_line(sender: str, written: bytes):
     ],
 )
 def test_from_lines_of_many_writers_are_understood(line: bytes):
+    """RFC 4155 appendix A."""
     assert parse_from_line(line) == ("ann@x", 1_700_000_001.0)
 
 

@@ -48,6 +48,7 @@ def test_no_rate_means_no_counting():
 
 
 def test_a_submitted_reverse_path_must_belong_to_the_sender():
+    """RFC 6409 §6.1."""
     rights = SenderRights(lambda user, path: str(path) == user)
     facts = Facts(role="submission", origin=Origin("ESMTPSA", user="alice@example.test"))
     for path, code in ((Address("alice", "example.test"), None), (None, None), (Address("bob", "example.test"), 553)):

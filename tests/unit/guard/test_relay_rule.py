@@ -28,6 +28,7 @@ def facts_for(*, local: bool, role: str = "smtp", user: str = "", trusted: bool 
     ],
 )
 def test_only_our_users_and_networks_relay_and_lmtp_never_does(facts, allowed):
+    """RFC 5321 §7.9; RFC 2505 §2.1."""
     verdict = RelayRule().examine("rcpt", facts)
     assert (verdict.reply is None) is allowed
     if not allowed:

@@ -191,6 +191,7 @@ def test_a_trusted_client_may_relay():
 
 
 def test_a_declared_size_over_the_limit_is_refused_at_mail():
+    """RFC 1870 §6.1."""
     assert run(send(door(size=100), [ALICE], size=101))[0].code == 552
 
 
@@ -301,6 +302,7 @@ def test_a_message_of_our_own_is_submitted_or_its_body_is_given_up():
     [("ESMTP", b"UTF8SMTP"), ("ESMTPSA", b"UTF8SMTPSA"), ("LMTP", b"UTF8LMTP"), ("LMTPS", b"UTF8LMTPS")],
 )
 def test_an_internationalised_message_is_traced_as_such(protocol, named):
+    """RFC 6531 §4.3; RFC 3848."""
     queue = KeptQueue()
 
     async def scene():

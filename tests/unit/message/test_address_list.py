@@ -35,10 +35,12 @@ def pairs(value):
     ],
 )
 def test_values_give_their_mailboxes(value, expected):
+    """RFC 5322 §3.4, §4.4; RFC 6532 §3.2."""
     assert pairs(value) == expected
 
 
 def test_members_of_a_group_know_its_name_and_an_empty_group_has_none():
+    """RFC 5322 §3.4."""
     listed = parse_list(b"Friends: a@b.c, D <d@e.f>;, undisclosed-recipients:;, x@y.z")
     assert [(box.local, box.group) for box in listed.mailboxes] == [("a", "Friends"), ("d", "Friends"), ("x", "")]
     assert listed.bad == ()

@@ -27,6 +27,7 @@ def test_mail_of_a_person_may_be_answered(header):
     ],
 )
 def test_mail_of_programs_and_lists_is_not_answered(header):
+    """RFC 3834 §2; RFC 2369; RFC 2919."""
     assert why_unanswerable(header, ADA)
 
 
@@ -45,6 +46,7 @@ MDN = (
 
 
 def test_a_disposition_notification_is_read():
+    """RFC 8098 §3.1."""
     mdn = parse_mdn(MDN)
     assert (mdn.final, mdn.message_id) == ("bob@example.org", "<1@h>")
     assert (mdn.action, mdn.sending, mdn.disposition) == ("manual-action", "mdn-sent-manually", "displayed")

@@ -17,6 +17,7 @@ ADA = Address("ada", "example.test")
 
 
 def test_missing_fields_are_put_in_front_and_the_rest_stays():
+    """RFC 6409 §8."""
     header = b"To: bob@b.c\r\nSubject:  odd   spacing \r\n"
     done = complete(header, date=0, message_id="<1@h>", sender=ADA, name='Ada "L"')
     assert (
@@ -36,6 +37,7 @@ def test_a_name_with_line_ends_makes_no_new_field():
 
 
 def test_from_and_sender_are_read_for_the_rights_check():
+    """RFC 6409 §6.1."""
     header = b"From: Ada <ada@Example.Test>, bob@b.c\r\nSubject: x\r\n"
     assert from_addresses(header) == (ADA, Address("bob", "b.c"))
     assert sender_address(header) is None
@@ -71,11 +73,13 @@ def test_addressees_come_from_to_cc_and_bcc():
 
 
 def test_resent_fields_alone_count_where_they_stand_and_only_the_newest():
+    """RFC 5322 §3.6.6."""
     header = b"Resent-To: new@b.c\r\nResent-To: old@b.c\r\nTo: a@b.c\r\n"
     assert [box.local for box in addressees(header).mailboxes] == ["new"]
 
 
 def test_blind_copies_are_taken_out_with_their_folds():
+    """RFC 5322 §3.6.3."""
     assert without_blind(b"To: a\r\nBCC: x,\r\n y\r\nResent-Bcc: z\r\nX: 1\r\n") == b"To: a\r\nX: 1\r\n"
 
 

@@ -54,6 +54,7 @@ def test_a_message_that_fits_comes_back_octet_for_octet():
 
 
 def test_eight_bit_text_becomes_quoted_printable_and_the_rest_of_the_header_stays():
+    """RFC 6152 §3; RFC 2045 §6.7."""
     data = (
         b"Received: a\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
         b"Content-transfer-encoding: 8BIT\r\nX: y\r\n\r\n" + TEXT
@@ -67,6 +68,7 @@ def test_eight_bit_text_becomes_quoted_printable_and_the_rest_of_the_header_stay
 
 
 def test_text_that_is_mostly_eight_bit_becomes_base64():
+    """RFC 2045 §6.8."""
     text = "Привет, мир\r\n".encode() * 10
     out = converted(b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + text)
     assert b"Content-Transfer-Encoding: base64\r\n\r\n" in out
@@ -74,6 +76,7 @@ def test_text_that_is_mostly_eight_bit_becomes_base64():
 
 
 def test_text_without_mime_words_gets_them():
+    """RFC 1428 §3."""
     out = converted(b"Subject: x\r\n\r\ncaf\xe9, un peu de texte\r\n")
     assert b"Content-Type: text/plain; charset=unknown-8bit\r\nMIME-Version: 1.0\r\n" in out
     assert b"charset=utf-8" in converted("Subject: x\r\n\r\nun café, un peu de texte\r\n".encode())
@@ -103,6 +106,7 @@ def test_multiparts_and_messages_are_converted_inside_and_relabelled():
 
 
 def test_a_signed_part_cannot_be_converted():
+    """RFC 1847 §2.1."""
     data = (
         b"Content-Type: multipart/signed; boundary=s\r\n\r\n--s\r\nContent-Type: text/plain\r\n\r\n"
         + TEXT
@@ -122,6 +126,7 @@ def test_a_signed_part_in_seven_bits_stays_octet_for_octet_beside_one_that_is_co
 
 
 def test_binary_becomes_base64_for_eight_and_for_seven():
+    """RFC 3030 §3."""
     octets = bytes(range(256)) * 20
     data = b"MIME-Version: 1.0\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\n" + octets
     for target in (EIGHT, SEVEN):
@@ -139,6 +144,7 @@ def test_a_message_over_the_limit_is_refused():
 
 
 def test_eight_bit_header_fields_become_encoded_words_and_parameters():
+    """RFC 2047 §2, §5; RFC 2231 §4."""
     data = (
         'From: "José, Ñ" <jose@example.org>, Zoë van Öst <z@b.c>\r\nSubject: ein schöner großer Tag\r\n'
         'Content-Type: text/plain; name="é.txt"; charset=utf-8\r\nX-Long: ' + "ö" * 300 + "\r\n\r\nbody\r\n"
@@ -156,6 +162,7 @@ def test_an_eight_bit_address_has_no_ascii_form():
 
 
 def test_smtputf8_mail_may_go_to_an_old_host_only_when_all_of_it_is_ascii():
+    """RFC 6531 §3.6."""
     ascii_address, other = Address("a", "b.c"), Address("ä", "b.c")
     assert utf8_refusal([ascii_address], b"Subject: x\r\n") is None
     assert utf8_refusal([ascii_address, other], b"Subject: x\r\n").status == "5.6.7"
@@ -189,6 +196,7 @@ def test_what_may_not_be_encoded_is_refused_with_5_6_3(data):
 
 
 def test_an_internationalized_message_inside_is_encoded_whole():
+    """RFC 6532 §3.7."""
     inner = "Subject: ä\r\nFrom: ä@b.c\r\n\r\nä\r\n".encode()
     data = b"MIME-Version: 1.0\r\nContent-Type: message/global\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + inner
     out = converted(data)

@@ -55,6 +55,7 @@ def human(notification):
 
 
 def test_the_report_is_a_multipart_report_of_three_parts():
+    """RFC 6522 §3; RFC 3464 §2."""
     message = parsed(build())
     assert message.get_content_type() == "multipart/report"
     assert message.get_param("report-type") == "delivery-status"
@@ -80,6 +81,7 @@ def test_a_person_reads_who_what_the_reply_and_what_to_do():
 
 
 def test_a_program_reads_the_fields_of_the_standard():
+    """RFC 3464 §2.2, §2.3; RFC 3461 §6.3."""
     dsn = parse_dsn(build(report(orcpt="rfc822;Bob@Example.org")).octets)
     assert dsn.message["reporting-mta"] == "dns; mx.example.test"
     assert dsn.message["original-envelope-id"] == "QQ=314"
@@ -101,6 +103,7 @@ def test_a_program_reads_the_fields_of_the_standard():
 
 
 def test_without_orcpt_there_is_no_original_recipient_and_our_own_words_are_no_smtp():
+    """RFC 3464 §2.3.1, §2.3.6."""
     (fate,) = parse_dsn(build(report(remote="")).octets).recipients
     assert "original-recipient" not in fate.fields
     assert "remote-mta" not in fate.fields
@@ -143,6 +146,7 @@ def whole(octets):
 
 
 def test_ret_full_brings_the_message_back_with_a_failure():
+    """RFC 3461 §4.3; RFC 6522 §3."""
     message = parsed(build(original=whole(WHOLE), ret="FULL"))
     returned = message.get_payload()[2]
     assert returned.get_content_type() == "message/rfc822"
@@ -160,6 +164,7 @@ def test_ret_full_brings_the_message_back_with_a_failure():
     ],
 )
 def test_only_the_header_comes_back_otherwise(changes, reports):
+    """RFC 3461 §4.3; RFC 6522 §4."""
     message = parsed(build(*reports, original=whole(WHOLE), **changes))
     assert message.get_payload()[2].get_content_type() == "text/rfc822-headers"
 
@@ -195,6 +200,7 @@ def test_a_long_header_is_cut_at_a_field():
 
 
 def test_addresses_beyond_ascii_are_utf_8_addresses_in_ascii():
+    """RFC 6533 §3."""
     jose = Address("jos\u00e9", "example.org")
     notification = build(report(jose, orcpt="utf-8;jos\\x{E9}@example.org"), reverse_path=jose, smtputf8=True)
     assert notification.smtputf8
@@ -243,6 +249,7 @@ def test_a_notification_about_mail_without_a_sender_goes_to_whom_the_caller_name
     ],
 )
 def test_the_class_of_a_status_follows_the_action(action, status, expected):
+    """RFC 3464 §2.3.4; RFC 3463 §2."""
     assert status_of(action, Reply.of(550, status, "x")) == expected
 
 

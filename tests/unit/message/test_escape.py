@@ -7,6 +7,7 @@ from penfold.message.transfer import decoded
 
 
 def test_xtext_is_inverted_by_decoding():
+    """RFC 3461 §4."""
     assert escape.xtext("a+b=c d@e.f") == "a+2Bb+3Dc+20d@e.f"
     assert escape.from_xtext("a+2Bb+3Dc+20d@e.f") == "a+b=c d@e.f"
 
@@ -16,6 +17,7 @@ def test_malformed_xtext_stands_as_it_is():
 
 
 def test_utf8_addresses_are_inverted_by_decoding():
+    """RFC 6533 §3."""
     assert escape.utf8_xtext("jos\u00e9+\\=@x") == "jos\\x{E9}\\x{2B}\\x{5C}\\x{3D}@x"
     assert escape.from_utf8_xtext(escape.utf8_xtext("jos\u00e9+\\=@x\U0001f600")) == "jos\u00e9+\\=@x\U0001f600"
 

@@ -36,6 +36,7 @@ def test_a_line_that_is_no_field_ends_the_header_and_belongs_to_the_body():
 
 
 def test_facts_count_hops_and_see_what_is_there():
+    """RFC 5321 §6.3."""
     known = facts(MESSAGE)
     assert known.hops == 2
     assert known.message_id == "<Mixed.Case@Example.test>"
@@ -60,6 +61,7 @@ def test_facts_notice_eight_bit_octets_in_the_header_only():
 
 
 def test_fields_are_found_without_regard_to_case_and_unfolded():
+    """RFC 5322 §2.2.3."""
     header = Header(MESSAGE[: bounds(MESSAGE).end])
     assert header.first("subject") == b"Received: in a subject Received: in a folded one"
     assert len(header.all(b"RECEIVED")) == 2

@@ -25,6 +25,7 @@ def outline(part, data):
 
 
 def test_nested_parts_messages_and_prefix_boundaries_are_found():
+    """RFC 2046 §5.1, §5.2.1."""
     assert outline(scan(MIXED), MIXED) == (
         "multipart/mixed",
         [
@@ -49,6 +50,7 @@ def test_bare_lf_messages_are_read():
 
 
 def test_a_message_without_mime_is_one_text():
+    """RFC 2045 §5.2."""
     assert outline(scan(b"Subject: x\r\n\r\nbody\r\n"), b"Subject: x\r\n\r\nbody\r\n") == ("text/plain", b"body\r\n")
     assert scan(b"").end == 0
 
@@ -67,6 +69,7 @@ def test_an_outer_delimiter_closes_inner_multiparts():
 
 
 def test_parts_of_a_digest_are_messages_by_default():
+    """RFC 2046 §5.1.5."""
     data = b"Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\nSubject: x\r\n\r\nbody\r\n--d--\r\n"
     assert outline(scan(data), data)[1] == [("message/rfc822", [("text/plain", b"body")])]
 
@@ -143,6 +146,7 @@ def test_hostile_structures_cost_bounded_time_and_parts(data):
     ],
 )
 def test_parameters_are_decoded(value, name, expected):
+    """RFC 2231 §3, §4; RFC 2183 §2."""
     assert parse_parameters(value).parameters[name] == expected
 
 

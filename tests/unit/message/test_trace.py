@@ -17,6 +17,7 @@ def received(origin=ORIGIN, recipient=BOB, **more):
 
 
 def test_a_received_field_names_both_hosts_the_protocol_and_the_recipient():
+    """RFC 5321 §4.4; RFC 5322 §3.6.7."""
     assert received() == (
         b"Received: from mail.example.org ([192.0.2.1])\r\n\tby mx.example.test with ESMTPS id A1\r\n"
         b"\t(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\tfor <bob@example.test>;\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n"
@@ -28,6 +29,7 @@ def test_without_a_recipient_there_is_no_for_clause():
 
 
 def test_a_non_ascii_recipient_is_named_only_when_the_protocol_is_utf8():
+    """RFC 6531 §3.7.3."""
     recipient = Address("josé", "example.test")
     assert b"for <" not in received(recipient=recipient)
     assert "for <josé@".encode() in received(Origin("UTF8SMTP", "192.0.2.1"), recipient=recipient)
@@ -56,6 +58,7 @@ def test_a_hostile_helo_stays_inside_a_comment(helo):
 
 @pytest.mark.parametrize("seconds", [0, 951782400, 1709164800, 1767000000, 4107542399, 253402300799])
 def test_dates_agree_with_the_calendar(seconds):
+    """RFC 5322 §3.3."""
     when = dt.datetime.fromtimestamp(seconds, dt.UTC)
     assert format_date(seconds) == f"{when:%a}, {when.day} {when:%b} {when.year:04d} {when:%H:%M:%S} +0000"
 
@@ -66,9 +69,11 @@ def test_dates_outside_the_calendar_are_clamped():
 
 
 def test_return_path_of_the_null_reverse_path_is_empty_brackets():
+    """RFC 5321 §4.4."""
     assert return_path_field(None) == b"Return-Path: <>\r\n"
     assert return_path_field(BOB) == b"Return-Path: <bob@example.test>\r\n"
 
 
 def test_delivered_to_holds_the_bare_address():
+    """RFC 9228 §4."""
     assert delivered_to_field(BOB) == b"Delivered-To: bob@example.test\r\n"

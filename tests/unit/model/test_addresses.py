@@ -62,5 +62,6 @@ def test_any_text_is_an_address_or_an_address_error(text):
 
 
 def test_domains_are_shown_to_people_in_their_own_letters():
+    """RFC 5890 §2.3.2.1."""
     assert display_domain("xn--bcher-kva.example") == "bücher.example"
     assert display_domain("xn--!!!.example") == "xn--!!!.example"

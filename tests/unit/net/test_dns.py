@@ -131,11 +131,14 @@ def test_every_kind_of_record_is_read(on_loop):
 
 
 def test_a_null_mx_has_an_empty_exchange(on_loop):
+    """RFC 7505 §3."""
     [found], _ = on_loop(asking(lambda query: [reply_to(query, "x.test. 300 IN MX 0 .")], "x.test", Kind.MX))
     assert found.records == (Mx(0, ""),)
 
 
 def test_no_data_and_no_such_name_are_told_apart_and_remembered_for_the_soa_minimum(on_loop):
+    """RFC 2308 §2, §5."""
+
     def answer(query):
         gone = str(query.q.qname).startswith("gone")
         return [reply_to(query, rcode=3 if gone else 0, authority=[SOA])]
@@ -171,6 +174,8 @@ def test_an_empty_answer_of_a_server_that_is_neither_resolver_nor_authority_is_a
 
 
 def test_forged_replies_are_passed_over_and_the_true_one_is_heard(on_loop):
+    """RFC 5452 §9.1."""
+
     def answer(query):
         wrong_id = reply_to(query, "x.test. 300 IN A 192.0.2.66")
         wrong_id.header.id ^= 1
@@ -205,6 +210,7 @@ def test_malformed_contents_are_a_failure(on_loop):
 
 
 def test_a_cut_answer_is_fetched_again_over_a_stream(on_loop):
+    """RFC 7766 §5."""
     lines = [f"x.test. 300 IN TXT {'t' * 200}{number}" for number in range(100)]
 
     [found], fake = on_loop(
@@ -270,6 +276,8 @@ def test_the_validated_bit_counts_only_where_the_server_was_named_for_it(on_loop
 
 
 def test_a_server_without_edns_is_asked_again_without(on_loop):
+    """RFC 6891 §7."""
+
     def answer(query):
         if query.ar:
             reply = dnslib.DNSRecord(dnslib.DNSHeader(id=query.header.id, qr=1, ra=1, rcode=1))
@@ -337,6 +345,7 @@ def test_the_cache_forgets_by_time_and_by_size():
 
 
 def test_the_hosts_file_and_the_special_names_come_first():
+    """RFC 6761 §6.3, §6.4."""
     hosts = Hosts("192.0.2.5 Mail.example.test mail # comment\n2001:db8::5 mail\nnonsense line\n192.0.2.6\n")
     assert hosts.answer(Question("mail", Kind.A)).records == ("192.0.2.5",)
     assert hosts.answer(Question("mail", Kind.AAAA)).records == ("2001:db8::5",)

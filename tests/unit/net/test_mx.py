@@ -59,6 +59,7 @@ def refused(reply, code, status):
 
 
 def test_exchanges_are_tried_by_preference():
+    """RFC 5321 §5.1; RFC 974."""
     zone = Zone().mx("example.test", (20, "b.test"), (10, "a.test"), (30, "c.test"))
     zone.host("a.test", "192.0.2.1").host("b.test", "192.0.2.2").host("c.test", "192.0.2.3")
     assert names(zone.decide()) == ["a.test", "b.test", "c.test"]
@@ -72,6 +73,7 @@ def test_equal_preferences_are_drawn_in_every_order():
 
 
 def test_without_mx_records_the_domain_is_its_own_host():
+    """RFC 5321 §5.1."""
     hosts = Zone().host("example.test", "192.0.2.1").decide()
     assert hosts.addresses == [("example.test", "192.0.2.1")]
     assert hosts.implicit
@@ -90,6 +92,7 @@ def test_useless_mx_records_never_fall_back_to_the_address():
 
 
 def test_a_null_mx_accepts_no_mail():
+    """RFC 7505 §3, §4.1; RFC 7504."""
     refused(Zone().host("example.test", "192.0.2.1").mx("example.test", (0, "")).decide(), 556, "5.1.10")
 
 
@@ -113,6 +116,7 @@ def test_exchanges_that_cannot_be_looked_up_now_make_the_mail_wait():
 
 
 def test_one_failed_family_does_not_hide_the_other():
+    """RFC 3974 §3."""
     zone = Zone().mx("example.test", (10, "a.test"))
     zone.put("a.test", Kind.A, Found(("192.0.2.1",))).put("a.test", Kind.AAAA, Failure("SERVFAIL"))
     assert zone.decide().addresses == [("a.test", "192.0.2.1")]
@@ -120,6 +124,7 @@ def test_one_failed_family_does_not_hide_the_other():
 
 @pytest.mark.parametrize("ours", ["us.example.test", "alias.test"])
 def test_ourselves_and_every_worse_or_equal_exchange_are_dropped(ours):
+    """RFC 974; RFC 5321 §5.1."""
     zone = Zone().mx("example.test", (10, "a.test"), (20, ours), (20, "b.test"), (30, "c.test"))
     zone.host("a.test", "192.0.2.1").host("b.test", "192.0.2.2").host("c.test", "192.0.2.3")
     zone.host(ours, "192.0.2.99" if ours == "alias.test" else "192.0.2.50")
@@ -149,6 +154,7 @@ def test_the_domain_itself_pointing_at_us_is_a_loop():
 
 
 def test_families_alternate_from_ipv6():
+    """RFC 3974 §3; RFC 5321 §5.2."""
     zone = Zone().mx("example.test", (10, "a.test"))
     zone.host("a.test", "192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2")
     order = [":" in ip for _, ip in zone.decide().addresses]

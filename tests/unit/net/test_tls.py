@@ -32,6 +32,7 @@ def shake(server, client, name="mail.example.test", client_pair=None):
 
 
 def test_the_handshake_is_at_least_tls_1_2_and_its_facts_are_read():
+    """RFC 8996 §4; RFC 8314 §4.1."""
     pair = self_signed(["mail.example.test", "192.0.2.1"])
     here, there = shake(server_context(pair), verified(pair.certificate))
     assert str(facts_of(here)).startswith("TLSv1.3 TLS_")
@@ -44,6 +45,7 @@ def test_the_handshake_is_at_least_tls_1_2_and_its_facts_are_read():
 
 
 def test_an_opportunistic_client_takes_any_certificate_and_claims_nothing():
+    """RFC 7435 §3."""
     _, there = shake(server_context(self_signed(["other.test"])), opportunistic())
     assert not facts_of(there).verified
 
@@ -91,6 +93,7 @@ def test_a_pair_is_read_from_its_files(tmp_path):
 
 
 def test_the_channel_binding_is_the_digest_of_the_certificate():
+    """RFC 5929 §4.1."""
     pair = self_signed(["mail.example.test"])
     der = x509.load_pem_x509_certificate(pair.certificate).public_bytes(Encoding.DER)
     assert end_point_binding(pair) == hashlib.sha256(der).digest()

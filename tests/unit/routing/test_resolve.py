@@ -61,6 +61,7 @@ def test_a_unix_user_goes_to_the_unix_mailer_by_login_name():
 
 
 def test_an_extension_goes_along_as_the_host_of_the_route():
+    """RFC 5233."""
     assert routes("alice+Lists@example.test") == Route("local", "Lists", "alice@example.test")
     assert routes("bob+x+y@example.test") == Route("unix", "x+y", "bob")
 
@@ -324,6 +325,7 @@ def test_catch_alls_that_name_each_other_end_as_a_loop():
 
 
 def test_postmaster_of_any_domain_of_ours_reaches_the_first_account():
+    """RFC 5321 §4.5.1; RFC 2142 §5."""
     for address in ("postmaster@example.test", "Postmaster@virtual.test", "POSTMASTER", "postmaster+x@virtual.test"):
         assert routes(address, stage="rcpt") == Route("local", "", "alice@example.test")
 

@@ -65,6 +65,7 @@ def test_scram_names_keep_commas_and_equals_signs():
 
 
 def test_channel_binding_must_be_the_connections_own():
+    """RFC 5802 §6; RFC 9266 §2."""
     plus = sasl.start("SCRAM-SHA-256-PLUS", nonce="server", bindings={"tls-exporter": b"key"})
     assert plus.step(b"p=tls-exporter,,n=user,r=clientNonce") == sasl.NeedVerifier("user")
     plus.verifier(sasl.derive("pencil", b"salt", 5))
@@ -97,6 +98,7 @@ def test_bad_messages_are_refused(mechanism, bindings, message):
 
 
 def test_plain_and_login_on_the_wire():
+    """RFC 4616 §2."""
     assert sasl.start("PLAIN", nonce="").step(None) == sasl.Challenge(b"")
     assert sasl.start("PLAIN", nonce="").step(b"boss\0alice\0pw") == sasl.Password("boss", "alice", "pw")
     login = sasl.start("LOGIN", nonce="")
@@ -123,6 +125,7 @@ def test_a_verifier_nobody_asked_for_is_a_mistake_of_ours():
 
 
 def test_cram_md5_agrees_with_the_example_of_its_rfc():
+    """RFC 2195 §2."""
     client = CramMd5Client("tim", "tanstaaftanstaaf")
     answer = client.respond(b"<1896.697170952@postoffice.reston.mci.net>")
     assert answer == b"tim b913a602c7eda7a495b4e6e7334d3890"
@@ -179,6 +182,7 @@ def test_the_best_mechanism_is_chosen_and_no_password_shown_in_the_clear(offered
 
 
 def test_preparing_unifies_what_looks_alike_and_refuses_controls():
+    """RFC 4013 §2."""
     assert prepare("\u2168") == "IX"
     assert prepare("a\u00a0b") == "a b"
     assert prepare("I\u00adX") == "IX"

@@ -44,6 +44,7 @@ def codes(done):
 
 
 def test_greets_with_ehlo_and_reads_extensions():
+    """RFC 5321 §4.1.1.1; RFC 1870 §3."""
     talk = Talk(ehlo=b"")
     assert talk.said == b"EHLO me.test\r\n"
     (capabilities,) = talk.hear(b"250-mx hello\r\n250-size 1000\r\n250-AUTH=LOGIN PLAIN\r\n250 8bitmime\r\n")
@@ -53,6 +54,7 @@ def test_greets_with_ehlo_and_reads_extensions():
 
 
 def test_falls_back_to_helo():
+    """RFC 5321 §3.2."""
     talk = Talk(ehlo=b"502 what?\r\n")
     assert talk.said == b"HELO me.test\r\n"
     (capabilities,) = talk.hear(b"250 mx\r\n")
@@ -77,6 +79,7 @@ def test_an_unfriendly_greeting_is_told_and_nothing_is_said():
 
 
 def test_the_whole_envelope_goes_in_one_write():
+    """RFC 2920 §3.1."""
     talk = Talk()
     talk.begin(
         ForwardPath(Address("a b", "example.test"), Notify.SUCCESS | Notify.DELAY, "rfc822;x+y@z"),
@@ -178,6 +181,7 @@ def test_an_open_transaction_is_reset_before_the_next():
 
 
 def test_lmtp_has_a_verdict_from_each_accepted_recipient():
+    """RFC 2033 §4.2."""
     talk = Talk(lmtp=True)
     talk.begin(BOB, CAROL, DAN)
     talk.hear(b"250 ok\r\n250 ok\r\n550 no\r\n250 ok\r\n354 go\r\n")
@@ -188,6 +192,7 @@ def test_lmtp_has_a_verdict_from_each_accepted_recipient():
 
 
 def test_bdat_is_used_where_wanted_and_offered():
+    """RFC 3030 §2."""
     talk = Talk(ehlo=b"250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n", chunking=True)
     talk.begin(BOB, CAROL)
     assert b"DATA" not in talk.said
@@ -241,12 +246,14 @@ def test_a_recipient_that_cannot_be_written_is_refused_alone():
 
 
 def test_missing_extensions_are_named_beforehand():
+    """RFC 6152 §3; RFC 6531 §3.2."""
     talk = Talk(ehlo=b"250 mx\r\n")
     message = Transaction(reverse_path=None, recipients=(BOB,), body_type="8BITMIME", smtputf8=True)
     assert talk.client.missing(message) == {"8BITMIME", "SMTPUTF8"}
 
 
 def test_utf8_addresses_bring_their_parameter():
+    """RFC 6531 §3.4."""
     talk = Talk()
     talk.begin(ForwardPath(Address("jörg", "example.test")))
     assert talk.said.startswith("MAIL FROM:<ada@example.org> SMTPUTF8\r\nRCPT TO:<jörg@example.test>".encode())
@@ -306,6 +313,7 @@ def test_an_unexpected_reply_closes():
 
 
 def test_starttls_and_a_second_ehlo():
+    """RFC 3207 §4.2."""
     talk = Talk()
     talk.client.starttls()
     assert talk.client.data_to_send() == b"STARTTLS\r\n"
@@ -324,6 +332,7 @@ def test_replies_injected_before_tls_close_the_connection():
 
 
 def test_authentication_with_challenges():
+    """RFC 4954 §4."""
     talk = Talk()
     talk.client.authenticate("LOGIN")
     assert talk.client.data_to_send() == b"AUTH LOGIN\r\n"

@@ -61,6 +61,7 @@ def test_a_patient_client_is_no_early_talker():
 
 
 def test_a_greeting_with_554_leaves_only_quit():
+    """RFC 5321 §3.1."""
     core = server(greeted=False)
     core.greet(Reply.of(554, "5.7.1", "Not you"))
     _, said = say(core, b"EHLO c\r\nNOOP\r\nQUIT\r\n")
@@ -144,12 +145,14 @@ def test_a_refused_hello_leaves_the_conversation_where_it_was():
     ],
 )
 def test_the_with_keyword_follows_rfc_3848(values, opening, keyword):
+    """RFC 3848; RFC 6531 §4.3."""
     core = server(**values)
     say(core, opening)
     assert core.protocol == keyword
 
 
 def test_the_with_keyword_tells_authentication():
+    """RFC 3848."""
     core = server(mechanisms=("PLAIN",), tls_mechanisms=("PLAIN",), tls="TLSv1.3")
     say(core, b"EHLO c\r\n")
     core.receive_data(b"AUTH PLAIN AA==\r\n")
@@ -183,6 +186,7 @@ def test_an_exchange_line_may_be_long_and_one_too_long_ends_the_exchange():
 
 
 def test_lmtp_answers_each_recipient_after_the_message():
+    """RFC 2033 §4.2."""
     core = server(role=Role.LMTP)
     say(core, OPEN.replace(b"EHLO", b"LHLO") + b"RCPT TO:<bob@example.test>\r\nDATA\r\n")
     core.receive_data(b"x\r\n.\r\n")
@@ -237,6 +241,7 @@ def test_a_huge_bdat_is_swallowed_without_being_kept():
 
 
 def test_tls_begins_with_a_clean_slate():
+    """RFC 3207 §4.2."""
     core = server(starttls=True)
     say(core, OPEN + b"RSET\r\nSTARTTLS\r\n")
     assert core.next_event() is PAUSED

@@ -92,6 +92,7 @@ def test_several_failures_of_one_message_share_a_dsn():
     ],
 )
 def test_notify_decides(notify, failure, delay, success):
+    """RFC 3461 §4.1."""
     rcpt = recipient("bob@there.example", notify=int(notify))
     assert bool(told(settle(Failed(UNKNOWN), None, rcpt))) is failure
     assert bool(told(settle(Deferred(BUSY), None, rcpt, age=5 * HOUR))) is delay
@@ -111,6 +112,7 @@ def test_an_owner_hears_in_the_senders_place():
 
 
 def test_the_null_sender_hears_nothing():
+    """RFC 5321 §4.5.5, §6.1."""
     house = settle(Failed(UNKNOWN), envelope(None))
     assert told(house) == []
     assert house.done() == [0]
@@ -141,6 +143,7 @@ def test_the_postmasters_own_bounces_end_whatever_marks_they_lost(more):
 
 
 def test_a_deferral_past_the_lifetime_fails_with_the_actual_problem():
+    """RFC 3463 §3.5."""
     house = settle(Deferred(BUSY, "mx.there.example"), age=5 * DAY)
     assert told(house) == [("ann@here.example", "failed")]
     (subject,) = house.notifications[0].subjects
@@ -209,6 +212,7 @@ def test_a_recipient_whose_bounce_is_not_accepted_stays_in_the_queue(error):
     ],
 )
 def test_success_is_told_unless_the_next_hop_took_that_over(outcome, action):
+    """RFC 3461 §5.2.1, §5.2.2, §5.2.3."""
     house = settle(outcome, None, recipient("bob@there.example", notify=int(Notify.SUCCESS)))
     assert [subject.action for found in house.notifications for subject in found.subjects] == (
         [action] if action else []
@@ -230,6 +234,7 @@ def test_an_expansion_keeps_the_original_and_the_wishes():
 
 
 def test_an_expansion_to_several_is_told_and_they_do_not_report_success():
+    """RFC 3461 §5.2.7."""
     parent = recipient("bob@there.example", notify=int(Notify.SUCCESS | Notify.FAILURE))
     children = (recipient("x@there.example"), recipient("y@there.example"))
     house = settle(Expanded(children), None, parent, count=1)
@@ -239,6 +244,7 @@ def test_an_expansion_to_several_is_told_and_they_do_not_report_success():
 
 
 def test_a_single_heir_inherits_the_wish_for_success_and_nothing_is_told_yet():
+    """RFC 3461 §5.2.7."""
     parent = recipient("bob@there.example", notify=int(Notify.SUCCESS))
     house = settle(Expanded((recipient("x@there.example"),)), None, parent, count=1)
     assert house.queue.updates[0].recipients[0].notify == Notify.SUCCESS
@@ -246,6 +252,7 @@ def test_a_single_heir_inherits_the_wish_for_success_and_nothing_is_told_yet():
 
 
 def test_mail_for_a_list_with_an_owner_counts_as_delivered():
+    """RFC 3461 §5.2.7."""
     parent = recipient("list@there.example", notify=int(Notify.SUCCESS))
     owner = address("owner-list@there.example")
     child = recipient("x@there.example", owner=owner, parents=(parent.address,))
@@ -283,6 +290,7 @@ def test_too_many_hops_fail_without_an_attempt():
     [("", 49_000, True), ("", 51_000, False), ("HDRS", 10, False), ("FULL", 51_000, True), ("FULL", 10**8, False)],
 )
 def test_ret_and_size_decide_how_much_comes_back(ret, size, full):
+    """RFC 3461 §4.3."""
     house = settle(Failed(UNKNOWN), envelope(ret=ret, size=size))
     assert house.notifications[0].full is full
 

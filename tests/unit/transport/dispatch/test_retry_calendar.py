@@ -39,6 +39,7 @@ def test_a_destinations_back_off_delays_the_attempt():
 
 
 def test_the_sender_is_warned_after_four_hours_or_never():
+    """RFC 3461 §5.2.5."""
     assert not PLAIN.warns(envelope(), START + 4 * HOUR - 1)
     assert PLAIN.warns(envelope(), START + 4 * HOUR)
     assert not Calendar(warn_after=0).warns(envelope(), START + 4 * DAY)

@@ -227,6 +227,7 @@ def test_dns_has_the_last_word_where_there_is_no_host():
 
 
 def test_null_mx_is_told_as_such():
+    """RFC 7505 §4.1; RFC 7504."""
     (outcome,) = through(names=Names({("next.example", Kind.MX): [Mx(0, "")]}))
     assert outcome.reply.status == "5.1.10"
 
@@ -251,6 +252,7 @@ def test_an_address_literal_is_gone_to_and_told_in_brackets(to, host):
 
 
 def test_an_ipv6_only_host_is_reached():
+    """RFC 3974 §3."""
     names = Names({("next.example", Kind.MX): [Mx(1, "six.example")], ("six.example", Kind.AAAA): ["::1"]})
 
     async def main():

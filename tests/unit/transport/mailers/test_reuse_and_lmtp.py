@@ -273,6 +273,7 @@ THREE = ("a@next.example", "b@next.example", "c@next.example")
 
 
 def test_lmtp_gives_each_recipient_its_own_answer_after_the_body():
+    """RFC 2033 §4.2."""
     peer = ScriptedPeer({"END": ["250 2.0.0 a", "550 5.2.2 full", "451 4.3.0 later"]}, lmtp=True)
     outcomes = lmtp(peer, *THREE)
     assert [type(outcome) for outcome in outcomes] == [Delivered, Failed, Deferred]

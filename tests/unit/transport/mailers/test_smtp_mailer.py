@@ -101,6 +101,7 @@ def test_a_4yz_at_any_step_defers_the_mail_and_leaves_the_destination_up(step):
 
 @pytest.mark.parametrize("said", ["554 5.7.1 go away", "521 5.3.2 no mail here"])
 def test_a_5yz_greeting_of_the_only_server_fails_the_mail(said):
+    """RFC 5321 §3.1; RFC 7504."""
     (outcome,) = carried(ScriptedPeer({"GREETING": said}), job())
     assert isinstance(outcome, Failed)
     assert str(outcome.reply) == said
@@ -121,6 +122,7 @@ def test_a_connection_that_breaks_before_the_end_is_no_delivery(step):
 
 
 def test_a_connection_that_breaks_after_the_end_leaves_it_open_whether_the_mail_arrived():
+    """RFC 1047."""
     peer = ScriptedPeer({"END": DROP})
 
     async def main():
@@ -164,6 +166,7 @@ def test_nobody_listens():
 
 
 def test_a_message_larger_than_the_server_takes_is_refused_without_a_word():
+    """RFC 1870 §7."""
     peer = ScriptedPeer(extensions=("SIZE 20",))
     (outcome,) = carried(peer, job())
     assert isinstance(outcome, Failed)
@@ -172,6 +175,7 @@ def test_a_message_larger_than_the_server_takes_is_refused_without_a_word():
 
 
 def test_too_many_recipients_go_in_a_second_transaction():
+    """RFC 5321 §4.5.3.1.10."""
     peer = ScriptedPeer(
         {"RCPT TO:<c@": ["452 4.5.3 too many", "250 ok"], "RCPT TO:<d@": ["452 4.5.3 too many", "250 ok"]}
     )
@@ -207,6 +211,7 @@ def test_eight_bit_text_is_announced_though_nobody_said_so():
 
 
 def test_eight_bit_text_is_encoded_for_a_server_without_8bitmime():
+    """RFC 6152 §3."""
     peer = ScriptedPeer(extensions=BARE)
     (outcome,) = carried(peer, job(body="latin", body_type="8BITMIME"), bodies={"latin": LATIN})
     assert isinstance(outcome, Delivered)
@@ -236,6 +241,7 @@ def test_a_binary_body_goes_by_bdat_as_it_is():
 
 @pytest.mark.parametrize("extensions", [("8BITMIME",), ()])
 def test_a_binary_body_is_encoded_for_a_server_without_binarymime(extensions):
+    """RFC 3030 §3."""
     peer = ScriptedPeer(extensions=extensions)
     binary = b"MIME-Version: 1.0\r\nContent-Type: image/x\r\nContent-Transfer-Encoding: binary\r\n\r\n\0a\rb\nc\xff"
     (outcome,) = carried(peer, job(body="binary", body_type="BINARYMIME"), bodies={"binary": binary})
@@ -299,6 +305,7 @@ def test_smtputf8_is_asked_for_only_where_it_is_needed():
 
 
 def test_a_server_without_smtputf8_gets_no_such_message():
+    """RFC 6531 §3.2."""
     peer = ScriptedPeer(extensions=("8BITMIME",))
     header = {"f": "Subject: gr\u00fc\u00dfe\r\n\r\nx\r\n".encode()}
     (outcome,) = carried(peer, job(smtputf8=True), bodies=header)
@@ -314,6 +321,7 @@ def test_of_two_recipients_only_the_one_that_needs_smtputf8_is_refused():
 
 
 def test_dsn_wishes_are_passed_on_where_the_server_takes_them():
+    """RFC 3461 §5.2.1."""
     peer = ScriptedPeer()
     wish = Recipient(Address("b", "next.example"), notify=Notify.SUCCESS | Notify.DELAY, orcpt="rfc822;x+y@example.org")
     (outcome,) = carried(peer, job(wish, ret="HDRS", envid="Q=1"))

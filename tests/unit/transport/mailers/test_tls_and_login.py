@@ -84,6 +84,7 @@ class _Hangs:
     ],
 )
 def test_where_tls_is_required_nothing_goes_in_the_clear(peer, status):
+    """RFC 3207 §4.1."""
     (outcome,) = sent(peer, Terms(security=Security.REQUIRED))
     assert isinstance(outcome, Deferred)
     assert outcome.host_down
@@ -109,6 +110,7 @@ def test_a_certificate_that_does_not_verify_is_refused_where_it_must():
 
 
 def test_implicit_tls_begins_with_the_handshake():
+    """RFC 8314 §3.3."""
     peer = ScriptedPeer(tls=TLS, implicit=True)
     terms = Terms(security=Security.IMPLICIT, verify=True)
     (outcome,) = sent(peer, terms, authorities=PAIR.certificate)
@@ -136,6 +138,7 @@ def login_peer(script=None, *, mechanisms="PLAIN LOGIN", clear=False):
 
 
 def test_plain_goes_under_tls():
+    """RFC 4616 §5; RFC 4954 §4."""
     peer = login_peer()
     (outcome,) = sent(peer, Terms(account=ME, security=Security.REQUIRED))
     assert isinstance(outcome, Delivered)
