@@ -28,8 +28,8 @@ _UNDECIDED: Final = re.compile(rb">*?(>?(?:F(?:r(?:om?)?)?)?)")
 def lf(octets: bytes) -> bytes:
     """Turn every CRLF of octets that are not cut into LF; a bare CR or LF stays.
 
-    PERF: where no CR stands alone, taking out all of them is the same and much cheaper: 2.7 µs instead of 9 on 4 KB,
-    37 instead of 220 on 64 KB.
+    PERF: where no CR stands alone, taking out all of them is the same and much cheaper: 5 µs instead of 11 on 4 KB,
+    38 instead of 114 on 64 KB (timeit, best of 9).
     """
     return octets.replace(b"\r\n", b"\n") if _BARE_CR.search(octets) else octets.replace(b"\r", b"")
 
