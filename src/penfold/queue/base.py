@@ -104,7 +104,10 @@ class Custody(Protocol):
     """The side that schedules. One owner: the queue role."""
 
     async def claim(self, now: float, limit: int, closed: Collection[str] = ()) -> Sequence[Claim]:
-        """Hand out up to ``limit`` recipients due at ``now``, oldest due first, never those waiting for a closed lane.
+        """Hand out up to ``limit`` recipients due at ``now``, never those waiting for a closed lane.
+
+        Up to half of them are fresh mail, in the order it came, so that an old backlog which is due all at once does
+        not hold it up; the others are the oldest due.
 
         New mail first comes out here. Held mail never does.
         """

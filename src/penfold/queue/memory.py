@@ -108,12 +108,14 @@ class MemoryQueue:
         return body.id
 
     async def claim(self, now: float, limit: int, closed: Collection[str] = ()) -> Sequence[Claim]:
-        """Hand out what is due, oldest due first."""
+        """Hand out what is due: half of it fresh if there is, then oldest due first."""
         self.bell.hush()
         due = [(message, entry) for message, entry in self.waiting() if entry.due <= now and entry.lane not in closed]
         due.sort(key=lambda pair: pair[1].due)
         if len(due) > limit:
             self.bell.ring()
+        first = [pair for pair in due if pair[1].fresh][: (limit + 1) // 2]
+        due = first + [pair for pair in due if pair not in first]
         taken: dict[QueueId, list[Entry]] = {}
         for message, entry in due[:limit]:
             entry.active = True

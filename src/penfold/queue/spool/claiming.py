@@ -1,4 +1,4 @@
-"""Claiming: what is due goes to the scheduler, oldest due first, from the line of ready work and from rows."""
+"""Claiming: what is due goes to the scheduler, from the line of ready work and from rows."""
 
 from collections.abc import Collection, Sequence
 
@@ -40,17 +40,24 @@ class Claims:
         self._line = line
 
     async def claim(self, now: float, limit: int, closed: Collection[str]) -> Sequence[Claim]:
-        """Hand out up to ``limit`` recipients due at ``now``, oldest due first."""
+        """Hand out up to ``limit`` recipients due at ``now``: half of them fresh, if there are any, then oldest first."""
         holdings = self._holdings
         async with holdings.turn:
             await holdings.commit_what_is_due(now)
             holdings.bell.hush()
             taken = Taken()
+            if "" not in closed:
+                self._fresh(taken, now, (limit + 1) // 2)
             while taken.count < limit and await self._some(taken, now, limit, closed):
                 pass
             if taken.count >= limit:
                 holdings.bell.ring()
             return taken.claims()
+
+    def _fresh(self, taken: Taken, now: float, share: int) -> None:
+        """Take from the line first: a backlog that is due all at once must not hold up new mail."""
+        while taken.count < share and self._line.due() <= now:
+            taken.add(*self._line.take())
 
     async def _some(self, taken: Taken, now: float, limit: int, closed: Collection[str]) -> bool:
         calendar, line = self._holdings.calendar, self._line
