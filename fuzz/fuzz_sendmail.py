@@ -3,7 +3,9 @@
 import contextlib
 import io
 
-from penfold.cli.sendmail import EX_USAGE, Call, parse, pieces
+from penfold.cli.exits import EX_USAGE
+from penfold.cli.sendmail_options import Call, parse
+from penfold.cli.submission import pieces
 from penfold.protocols.base import NEED_DATA
 from penfold.protocols.pickup.reader import Head, Reader
 from penfold.protocols.pickup.writer import head

@@ -1,6 +1,7 @@
 """Flags as each format writes them: Maildir's info letters, mbox's Status fields, MH's sequences.
 
 Standards: RFC 9051 §2.3.2; https://cr.yp.to/proto/maildir.html
+Trust: names and Status fields are written by any program of the mailbox's owner; letters we do not know mean nothing.
 """
 
 import re

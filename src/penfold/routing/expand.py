@@ -7,6 +7,7 @@ SECURITY: programs and files run with the rights of the file that names them: ``
 an administrator's table. A list never lends its reader's rights to what it names, nor its own rights to its reader.
 
 Standards: RFC 3461 §5.2.7; RFC 5321 §3.9
+Trust: the entries were parsed already; whose they are decides what they may name.
 """
 
 from collections.abc import Iterable

@@ -9,6 +9,7 @@ can never end as "no such user".
 refused: 4yz if any end may still turn out well.
 
 Standards: RFC 5321 §3.9, §4.5.1
+Trust: recipients are strangers' words, tables are administrators'; steps, depth and recipients of one walk are bounded.
 """
 
 from collections.abc import Callable, Iterator, Sequence

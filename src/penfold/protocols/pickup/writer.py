@@ -1,4 +1,7 @@
-"""Writing the pickup format."""
+"""Writing the pickup format.
+
+Trust: runs as whoever calls ``sendmail``; what the reader would refuse is refused before it is written.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 Blocking, before the loop has other work. Every step may be cut short and begun again. The rows of the state table in
 docs/internals/QUEUE.md say what each find means.
 
+Trust: the spool is ours, but a crash may leave anything in it: records count where their checksums do.
 Durability: a segment is synced before its records are acted upon; nothing is unlinked before the index is synced.
 """
 

@@ -5,6 +5,7 @@ program that says something may choose its own enhanced status with the first wo
 the class its exit status has.
 
 Standards: RFC 3463
+Trust: the words are those of a program a user chose: escaped, cut to size, and never above the class of its status.
 """
 
 import re
