@@ -17,7 +17,7 @@ from penfold.delivery.forward import ForwardFiles
 from penfold.delivery.mailboxes import Mailboxes
 from penfold.directory.base import Account
 from penfold.formats.base import Message, Result, Stored, reply_of
-from penfold.message.header import bounds
+from penfold.message.header import collect
 from penfold.message.loops import LOOP, delivered_to
 from penfold.message.trace import delivered_to_field, return_path_field
 from penfold.model import (
@@ -38,7 +38,6 @@ from penfold.queue.base import Bodies, Body
 GONE = Reply.of(550, "5.1.1", "The mailbox no longer exists here")
 NO_BODY = Reply.of(451, "4.3.0", "The message could not be read from the queue")
 STORED = Reply.of(250, "2.1.5", "Delivered to the mailbox")
-_HEADER_OCTETS = 1 << 20
 _HEADER_PIECE = 16 * 1024  # octets: the header of nearly every message
 _HELD_OCTETS = 32 * 1024  # of each body of a batch
 
@@ -85,7 +84,7 @@ class Agent:
     def _open(self, job: Job, settled: list[Settlement], parcels: list[Parcel]) -> None:
         try:
             body = _held(self._bodies.open(job.body))
-            header = _header(body)
+            header = collect(body.chunks(_HEADER_PIECE))
         except OSError:
             settled += _all(job, Deferred(NO_BODY))
             return
@@ -151,16 +150,6 @@ class HeldBody:
 def _held(body: Body) -> Body:
     """PERF: a body that costs no more than a read is read once, not once for the header and once for the mailbox."""
     return HeldBody(body.read()) if body.size <= _HELD_OCTETS else body
-
-
-def _header(body: Body) -> bytes:
-    """Read the header block."""
-    head = b""
-    for chunk in body.chunks(_HEADER_PIECE):
-        head += chunk
-        if bounds(head).body < len(head) or len(head) >= _HEADER_OCTETS:
-            break
-    return head[: bounds(head).end]
 
 
 def _settlement(parcel: Parcel, result: Result) -> Settlement:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from penfold.directory.base import MISSING
 from penfold.directory.watched import Report, WatchedFile
 from penfold.model import Address, AddressError, ConfigError, Reply, ascii_domain, parse_address
-from penfold.routing.aliases import logical_lines, parse_rhs
+from penfold.routing.aliases import entry_lines, parse_rhs
 from penfold.routing.base import Answer, Found
 from penfold.routing.entries import AliasError, Fail, To, entry_text
 from penfold.routing.rules import BAD_TABLE, RouterSettings
@@ -55,14 +55,7 @@ def transport_file(path: str, *, report: Report | None = None, interval: float =
 
 def map_lines(text: str, path: str) -> Iterator[tuple[int, str, str]]:
     """Give (line number, key, value) of every entry. Raises ConfigError."""
-    for number, line in logical_lines(text):
-        if line[0].isspace():
-            raise ConfigError(
-                "a line that begins with white space continues nothing",
-                file=path,
-                line=number,
-                hint="begin it with a key",
-            )
+    for number, line in entry_lines(text, path, "a key"):
         key, _, value = line.replace("\t", " ").partition(" ")
         if not value.strip():
             raise ConfigError(

@@ -176,19 +176,9 @@ def _descriptor(file: File) -> int:
 def _facts(file: File) -> Stat | None:
     """Look at the open file itself; None where a driver has no descriptors (nobody can swap names there)."""
     try:
-        facts = os.fstat(file.fileno())
+        return Stat.of(os.fstat(file.fileno()))
     except OSError:
         return None
-    return Stat(
-        facts.st_size,
-        facts.st_mode,
-        facts.st_uid,
-        facts.st_gid,
-        facts.st_nlink,
-        facts.st_dev,
-        facts.st_ino,
-        facts.st_mtime,
-    )
 
 
 def _times(file: File) -> tuple[int, int] | None:

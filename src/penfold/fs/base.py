@@ -11,6 +11,7 @@ has already forgotten which pages were dirty.
 """
 
 from collections.abc import Sequence
+from os import stat_result
 from typing import NamedTuple, Protocol
 
 
@@ -25,6 +26,20 @@ class Stat(NamedTuple):
     device: int
     inode: int
     mtime: float
+
+    @classmethod
+    def of(cls, facts: stat_result) -> "Stat":
+        """Take them from what the kernel says."""
+        return cls(
+            facts.st_size,
+            facts.st_mode,
+            facts.st_uid,
+            facts.st_gid,
+            facts.st_nlink,
+            facts.st_dev,
+            facts.st_ino,
+            facts.st_mtime,
+        )
 
 
 class File(Protocol):

@@ -127,17 +127,7 @@ class PosixFileSystem:
 
     def stat(self, path: str) -> Stat:
         """Tell a file's facts, without following a symbolic link."""
-        facts = os.stat(path, follow_symlinks=False)
-        return Stat(
-            facts.st_size,
-            facts.st_mode,
-            facts.st_uid,
-            facts.st_gid,
-            facts.st_nlink,
-            facts.st_dev,
-            facts.st_ino,
-            facts.st_mtime,
-        )
+        return Stat.of(os.stat(path, follow_symlinks=False))
 
     def names(self, path: str) -> list[str]:
         """List a directory, sorted."""

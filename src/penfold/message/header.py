@@ -13,10 +13,11 @@ Trust: parses octets from anybody; sizes are bounded by header_stream, time is l
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
+MOST = 1 << 20  # octets of a header that are looked at
 # A line that ends the header: an empty one, or one that is neither "name:" nor a continuation.
 END = re.compile(rb"^(?:\r?\n|(?![ \t]|[!-9;-~]+[ \t]*:))", re.MULTILINE)
 _END_AFTER_LF = re.compile(rb"\n(?![ \t]|[!-9;-~]+[ \t]*:)")
@@ -49,6 +50,16 @@ def _header_end(data: bytes) -> int:
         return 0
     match = _END_AFTER_LF.search(data)
     return match.end() if match else len(data)
+
+
+def collect(chunks: Iterable[bytes], most: int = MOST) -> bytes:
+    """Collect the header at the start of a message that comes in pieces; of one above ``most`` octets a part."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if bounds(head).body < len(head) or len(head) >= most:
+            break
+    return head[: bounds(head).end]
 
 
 def count_fields(header: bytes) -> int:

@@ -196,6 +196,18 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     yield from _whole(start, parts)
 
 
+def entry_lines(text: str, file: str, begin: str) -> Iterator[tuple[int, str]]:
+    """Give the logical lines of a table, of which each begins with a key.
+
+    Raises ConfigError where the first continues nothing, with the hint to ``begin`` it rightly.
+    """
+    for number, line in logical_lines(text):
+        if line[0].isspace():
+            problem = "a line that begins with white space continues nothing"
+            raise ConfigError(problem, file=file, line=number, hint=f"begin it with {begin}")
+        yield number, line
+
+
 def _whole(start: int, parts: list[str]) -> Iterator[tuple[int, str]]:
     line = "".join(parts)
     if line.strip():
@@ -207,14 +219,7 @@ _NAME = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s:"]+))\s*
 
 def parse_aliases(text: str, file: str = "aliases") -> Iterator[AliasLine]:
     """Read an alias file. Raises ConfigError with file, line and a hint at the first line that cannot be read."""
-    for number, line in logical_lines(text):
-        if line[0].isspace():
-            raise ConfigError(
-                "a line that begins with white space continues nothing",
-                file=file,
-                line=number,
-                hint="begin it with name:",
-            )
+    for number, line in entry_lines(text, file, "name:"):
         found = _NAME.match(line)
         if found is None:
             raise ConfigError("no alias name", file=file, line=number, hint="write name: value, value")

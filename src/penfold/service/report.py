@@ -6,12 +6,10 @@ import msgspec
 
 from penfold.message.dsn import Notifier, Original, Report
 from penfold.message.dsn_text import Action
-from penfold.message.header import bounds
+from penfold.message.header import collect
 from penfold.model import Return
 from penfold.queue.base import Body
 from penfold.transport.dispatch.bounce import Notification, Subject
-
-_HEADER_OCTETS = 1 << 20
 
 
 class Reporter:
@@ -50,9 +48,4 @@ def _report(subject: Subject, now: float) -> Report:
 def _original(body: Body | None) -> Original:
     if body is None:
         return Original(header=b"")
-    head = b""
-    for chunk in body.chunks():
-        head += chunk
-        if bounds(head).body < len(head) or len(head) >= _HEADER_OCTETS:
-            break
-    return Original(header=head[: bounds(head).end], chunks=body.chunks)
+    return Original(header=collect(body.chunks()), chunks=body.chunks)

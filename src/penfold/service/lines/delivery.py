@@ -102,19 +102,13 @@ class JobLine:
         self._channel.close()
 
 
-class LocalMailer:
-    """The queue's end: a Mailer whose work is done by another process. ``open_file`` opens a file of the spool."""
+class JobLines:
+    """The lines to the processes that do one kind of work, by place. ``root`` is the spool."""
 
-    def __init__(self, name: str, fs: FileSystem, root: str) -> None:
-        self.name = name
+    def __init__(self, fs: FileSystem, root: str) -> None:
         self._fs = fs
         self._root = root
         self._lines: dict[int, JobLine] = {}
-
-    def lane(self, route: Route) -> str:
-        """Name the lane: all local mail is one."""
-        del route
-        return self.name
 
     def join(self, place: int, sock: socket) -> None:
         """Hand jobs to this process from now on."""
@@ -122,6 +116,29 @@ class LocalMailer:
         if old is not None:
             old.close()
         self._lines[place] = JobLine(sock, self._fs, self._root, lambda line: self._lost(place, line))
+
+    def _lost(self, place: int, line: JobLine) -> None:
+        if self._lines.get(place) is line:
+            del self._lines[place]
+
+    def close(self) -> None:
+        """End the lines."""
+        for line in list(self._lines.values()):
+            line.close()
+        self._lines.clear()
+
+
+class LocalMailer(JobLines):
+    """The queue's end: a Mailer whose work is done by other processes."""
+
+    def __init__(self, name: str, fs: FileSystem, root: str) -> None:
+        super().__init__(fs, root)
+        self.name = name
+
+    def lane(self, route: Route) -> str:
+        """Name the lane: all local mail is one."""
+        del route
+        return self.name
 
     async def deliver(self, jobs: Sequence[Job]) -> AsyncIterator[Settlement]:
         """Deliver a batch; jobs are dealt to the processes by account, so that a mailbox has one writer."""
@@ -135,16 +152,6 @@ class LocalMailer:
         for done in asyncio.as_completed(calls):
             for settlement in await done:
                 yield settlement
-
-    def _lost(self, place: int, line: JobLine) -> None:
-        if self._lines.get(place) is line:
-            del self._lines[place]
-
-    def close(self) -> None:
-        """End the lines."""
-        for line in list(self._lines.values()):
-            line.close()
-        self._lines.clear()
 
 
 def _deal(jobs: Sequence[Job], places: Sequence[int]) -> dict[int, list[Job]]:

@@ -7,43 +7,19 @@ Trust: both ends are ours; what other hosts answer is read by the sending end.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from socket import socket
 
-from penfold.fs.base import FileSystem
 from penfold.model import Job, Route, Settlement
-from penfold.service.lines.delivery import JobLine, steady_hash
+from penfold.service.lines.delivery import JobLine, JobLines, steady_hash
 from penfold.transport.mailers.base import Mailer
 
 
-class SendDesk:
-    """The sending processes there are. ``root`` is the spool."""
-
-    def __init__(self, fs: FileSystem, root: str) -> None:
-        self._fs = fs
-        self._root = root
-        self._lines: dict[int, JobLine] = {}
-
-    def join(self, place: int, sock: socket) -> None:
-        """Hand jobs to this process too."""
-        old = self._lines.pop(place, None)
-        if old is not None:
-            old.close()
-        self._lines[place] = JobLine(sock, self._fs, self._root, lambda line: self._lost(place, line))
+class SendDesk(JobLines):
+    """The sending processes there are."""
 
     def line_for(self, lane: str) -> JobLine | None:
         """Choose the process for a lane: always the same one while the same ones are there."""
         places = sorted(self._lines)
         return self._lines[places[steady_hash(lane) % len(places)]] if places else None
-
-    def _lost(self, place: int, line: JobLine) -> None:
-        if self._lines.get(place) is line:
-            del self._lines[place]
-
-    def close(self) -> None:
-        """End the lines."""
-        for line in list(self._lines.values()):
-            line.close()
-        self._lines.clear()
 
 
 class SharedMailer:
