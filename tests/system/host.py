@@ -215,6 +215,11 @@ class Host:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def signal_role(self, role: str, name: str) -> None:
+        """Send every process of a role a signal, by its name without SIG."""
+        for pid in self.pids(role):
+            os.kill(pid, signal.Signals[f"SIG{name}"])
+
     @property
     def pid(self) -> int:
         """The supervisor's."""

@@ -7,7 +7,7 @@ import pytest
 from tests.system.host import DOMAIN, Host, text_message, wait_until
 from tests.system.torture import SETTINGS, Load, clients, settled
 
-pytestmark = pytest.mark.xdist_group("host")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("host")]
 
 
 def account(host: Host, load: Load) -> None:

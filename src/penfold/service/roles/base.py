@@ -88,8 +88,13 @@ def work(
 async def _live(make: Callable[[Place], Role], place: Place, leash: Leash) -> int:
     role = make(place)
     ended: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().add_reader(leash.fileno(), _hear, leash, role, ended)
-    await role.start()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(leash.fileno(), _hear, leash, role, ended)
+    try:
+        await role.start()
+    except BaseException:
+        loop.remove_reader(leash.fileno())
+        raise
     leash.send(Ready())
     seconds = await ended
     try:
