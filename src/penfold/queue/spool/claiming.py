@@ -40,7 +40,7 @@ class Claims:
         self._line = line
 
     async def claim(self, now: float, limit: int, closed: Collection[str]) -> Sequence[Claim]:
-        """Hand out up to ``limit`` recipients due at ``now``: half of them fresh, if there are any, then oldest first."""
+        """Hand out up to ``limit`` recipients due at ``now``: up to half of them fresh, then oldest due first."""
         holdings = self._holdings
         async with holdings.turn:
             await holdings.commit_what_is_due(now)

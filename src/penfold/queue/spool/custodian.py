@@ -12,6 +12,7 @@ Durability: see docs/internals/QUEUE.md; this file and the holdings are its rows
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
+from penfold.model import QueueId
 from penfold.queue.base import Claim, Done, Later, Replace, Update
 from penfold.queue.entry import Entry, newcomers
 from penfold.queue.spool.carry import AGE, ALIVE, carry, worth_carrying
@@ -48,6 +49,10 @@ class Custodian(SegmentKeeper):
         self._line = Line(window)
         self._claims = Claims(self.holdings, self._line)
         self.chores.enlist("carry", Chore(self._carry_on, "old segments cannot be carried", CARRY_AFTER))
+
+    def hear_ends(self, ended: Callable[[Sequence[QueueId]], None]) -> None:
+        """Tell ``ended`` from now on of the messages all of whose recipients are settled, as that is recorded."""
+        self.holdings.ended = ended
 
     # Intake
 

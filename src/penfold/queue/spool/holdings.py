@@ -9,7 +9,7 @@ Durability: see docs/internals/QUEUE.md; this file is its rows 8 to 11.
 import asyncio
 import errno
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from penfold.model import QueueId
 from penfold.queue.bell import Bell
@@ -35,6 +35,7 @@ class Work:
         self.batch = batch or Batch()
         self.written: list[tuple[Message, list[Entry]]] = []
         self.doomed: list[str] = []
+        self.ended: list[QueueId] = []
 
 
 class Holdings:
@@ -50,6 +51,7 @@ class Holdings:
         self.calendar = Calendar()
         self.messages: dict[QueueId, Message] = {}
         self.parked: Counter[str] = Counter()  # recipients that live in rows alone, by state
+        self.ended: Callable[[Sequence[QueueId]], None] = lambda _: None  # hears of messages that left the queue
         self._dirty: dict[QueueId, Message] = {}
         self._dirty_due = float("inf")
         self._stuck: Work | None = None
@@ -157,6 +159,7 @@ class Holdings:
             if message.finished:
                 message.changed = {}
                 del self.messages[message.id]
+                work.ended.append(message.id)
                 if message.file:
                     work.doomed.append(message.file)
             else:
@@ -169,6 +172,7 @@ class Holdings:
             self.shelf.segments[row[2]].rows += 1  # type: ignore[index]
         for each in finished:
             self.shelf.segments[each.segment].rows -= 1
+            work.ended.append(each.id)
             if not each.file.endswith(".seg"):
                 work.doomed.append(each.file)
         for message, written in work.written:
@@ -179,6 +183,8 @@ class Holdings:
         for number, change in work.batch.rows.items():
             self.shelf.segments[number].rows += change
         self.shelf.doomed += work.doomed
+        if work.ended:
+            self.ended(work.ended)
         if finished:
             self._chores.after("carry", CARRY_AFTER)
         if work.doomed or self.shelf.empty():

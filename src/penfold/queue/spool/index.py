@@ -93,6 +93,7 @@ class SegmentRow(NamedTuple):
 class Finished(NamedTuple):
     """A message whose last row went."""
 
+    id: QueueId
     segment: int
     file: str
 
@@ -264,10 +265,10 @@ class Index:
         finished = []
         for key in keys:
             if self._db.execute("SELECT 1 FROM recipient WHERE message=? AND state<2 LIMIT 1", (key,)).get is None:
-                for segment, file in self._db.execute(
-                    "DELETE FROM message WHERE key=? RETURNING segment, file", (key,)
+                for id_, segment, file in self._db.execute(
+                    "DELETE FROM message WHERE key=? RETURNING id, segment, file", (key,)
                 ):
-                    finished.append(Finished(segment, file))
+                    finished.append(Finished(QueueId(id_), segment, file))
                 self._db.execute("DELETE FROM recipient WHERE message=?", (key,))
         return finished
 

@@ -9,11 +9,12 @@ Durability: see docs/internals/QUEUE.md.
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from socket import socket
 
 from penfold.config.sections import Config
 from penfold.fs.posix import PosixFileSystem
+from penfold.model import QueueId
 from penfold.net.driver import Driver
 from penfold.queue.spool.bodies import SpoolBodies
 from penfold.queue.spool.shelf import Room
@@ -28,6 +29,7 @@ from penfold.service.lines.intake import IntakeLine
 from penfold.service.lines.sending import SendDesk, SharedMailer
 from penfold.service.operators import Operators
 from penfold.service.roles.base import Place, every, world
+from penfold.telemetry import events
 from penfold.telemetry.eventlog import sweep
 from penfold.transport.mailers.base import Mailer
 from penfold.transport.mailers.discard import DiscardMailer
@@ -68,6 +70,7 @@ class Queue:
             spill=config.queue.inline_size,
             reserve=config.queue.reserve,
         )
+        self._spool.custody.hear_ends(self._note_ends)
         self._room = Room(fs, config.spool, self._place.clock, config.queue.reserve)
         self._local = LocalMailer("local", fs, config.spool)
         self._senders = SendDesk(fs, config.spool)
@@ -148,6 +151,11 @@ class Queue:
     def _say_room(self) -> None:
         for line in self._lines:
             line.say_room()
+
+    def _note_ends(self, ids: Sequence[QueueId]) -> None:
+        now = self._place.clock()
+        for id_ in ids:
+            self._log.record(events.Finished(at=now, id=id_))
 
     def _sweep(self) -> None:
         said = self._place.config.telemetry
