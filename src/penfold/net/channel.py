@@ -15,7 +15,6 @@ Trust: as ``net.frames``; messages are decoded into the types the channel was ma
 """
 
 import asyncio
-import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from penfold.net.frames import LIMIT, MAX_DESCRIPTORS, ChannelError, Frame, Kind, Splitter, frame
+from penfold.net.outbox import Outbox, close_all
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -89,21 +89,15 @@ class Channel(Generic[In, Out]):
         self._buffer = bytearray(_READ)
         self._view = memoryview(self._buffer)
         self._descriptors: deque[int] = deque()
-        self._frames: list[bytes] = []
-        self._unsent: deque[tuple[memoryview, list[int]]] = deque()
-        self._flushing = False
-        self._blocked = False
-        self._owed = 0
+        self._outbox = Outbox(sock, self._loop)
         self._serial = 0
         self._calls: dict[int, asyncio.Future[In]] = {}
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._flush_waiters: list[asyncio.Future[None]] = []
         self._greeted = False
-        self._broken = False
         self.credits = 0
         sock.setblocking(False)
         self._loop.add_reader(sock.fileno(), self._readable)
-        self._put(frame(Kind.HELLO, 0, _ENCODER.encode(self._hello)))
+        self._outbox.put(frame(Kind.HELLO, 0, _ENCODER.encode(self._hello)))
 
     # -- sending
 
@@ -121,14 +115,14 @@ class Channel(Generic[In, Out]):
             return False
         data = self._encode(Kind.MESSAGE, 0, message, len(descriptors))
         self.credits -= 1
-        self._put(data, descriptors)
+        self._outbox.put(data, descriptors)
         return True
 
     def try_send_all(self, messages: Sequence[Out]) -> int:
         """Send the first messages that there is credit for; returns their number."""
         count = min(max(self.credits, 0), len(messages)) if self._sock is not None else 0
         for message in messages[:count]:
-            self._put(self._encode(Kind.MESSAGE, 0, message))
+            self._outbox.put(self._encode(Kind.MESSAGE, 0, message))
         self.credits -= count
         return count
 
@@ -137,15 +131,15 @@ class Channel(Generic[In, Out]):
         if self._sock is not None:
             data = self._encode(Kind.MESSAGE, 0, message, len(descriptors))
             self.credits -= 1
-            self._put(data, descriptors)
+            self._outbox.put(data, descriptors)
 
     def flush(self) -> bool:
         """Send what is collected now; False when the peer is known to be gone.
 
         True says that the peer's end was open at this moment, not that the peer has read anything.
         """
-        self._flush()
-        return self._sock is not None and not self._broken
+        self._outbox.flush()
+        return self._sock is not None and not self._outbox.broken
 
     async def send(self, message: Out, descriptors: Sequence[int] = ()) -> None:
         """Send when there is credit. Raises ChannelClosed."""
@@ -168,32 +162,28 @@ class Channel(Generic[In, Out]):
         data = self._encode(Kind.CALL, self._serial, message)
         self.credits -= 1
         self._calls[self._serial] = answer
-        self._put(data)
+        self._outbox.put(data)
         return answer
 
     def answer(self, serial: int, message: Out) -> None:
         """Answer the call that came with ``serial``."""
         if self._sock is not None:
-            self._put(self._encode(Kind.ANSWER, serial, message))
+            self._outbox.put(self._encode(Kind.ANSWER, serial, message))
 
     def grant(self, count: int) -> None:
         """Give the peer ``count`` more credits."""
-        self._owed += count
-        self._flush_soon()
+        self._outbox.owed += count
+        self._outbox.flush_soon()
 
     async def flushed(self) -> None:
         """Wait until all that was sent so far is in the kernel. Raises ChannelClosed."""
-        self._flush()
-        while self._unsent and self._sock is not None:
-            waiter: asyncio.Future[None] = self._loop.create_future()
-            self._flush_waiters.append(waiter)
-            await waiter
+        await self._outbox.flushed()
         if self._sock is None:
             raise ChannelClosed("the channel is closed")
 
     def close(self) -> None:
         """Send what can be sent at once, and close; ``on_closed`` is not called. See ``flushed`` for the rest."""
-        self._flush()
+        self._outbox.flush()
         self._on_closed = None
         self._end(None)
 
@@ -204,68 +194,6 @@ class Channel(Generic[In, Out]):
         if len(payload) > self._limit or descriptors > MAX_DESCRIPTORS:
             raise ValueError(f"a message of {len(payload)} octets and {descriptors} descriptors is over the limit")
         return frame(kind, serial, payload, descriptors)
-
-    def _put(self, data: bytes, descriptors: Sequence[int] = ()) -> None:
-        if descriptors:
-            self._seal()
-            self._unsent.append((memoryview(data), [os.dup(each) for each in descriptors]))
-        else:
-            self._frames.append(data)
-        self._flush_soon()
-
-    def _seal(self) -> None:
-        """Make one segment of the frames collected so far."""
-        if self._frames:
-            self._unsent.append((memoryview(b"".join(self._frames)), []))
-            self._frames.clear()
-
-    def _flush_soon(self) -> None:
-        if not self._flushing and not self._blocked and self._sock is not None:
-            self._flushing = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flushing = False
-        if self._sock is None or self._blocked:
-            return
-        if self._owed:
-            self._frames.append(frame(Kind.GRANT, self._owed, b""))
-            self._owed = 0
-        self._seal()
-        self._send(self._sock)
-
-    def _send(self, sock: socket.socket) -> None:
-        try:
-            while self._unsent:
-                self._send_first(sock)
-        except (BlockingIOError, InterruptedError):
-            if not self._blocked:
-                self._blocked = True
-                self._loop.add_writer(sock.fileno(), self._writable)
-        except OSError:
-            # The peer is gone. What it said last may still lie in the socket: the reader finds that, and the end.
-            self._broken = True
-            self._drop_unsent()
-        if not self._unsent:
-            self._wake_flushed()
-
-    def _send_first(self, sock: socket.socket) -> None:
-        data, descriptors = self._unsent[0]
-        if descriptors:
-            sent = socket.send_fds(sock, [data], descriptors)
-            _close_all(descriptors)
-        else:
-            sent = sock.send(data)
-        if sent < len(data):
-            self._unsent[0] = (data[sent:], [])
-        else:
-            self._unsent.popleft()
-
-    def _writable(self) -> None:
-        if self._sock is not None:
-            self._loop.remove_writer(self._sock.fileno())
-            self._blocked = False
-            self._flush()
 
     async def _credit(self) -> None:
         if self._sock is None:
@@ -363,12 +291,12 @@ class Channel(Generic[In, Out]):
         try:
             message = self._decoder.decode(each.payload)
         except _UNREADABLE:
-            _close_all(taken)
+            close_all(taken)
             raise
         batch, messages[:] = list(messages), []
         self._hand_on(batch, [])
         if self._on_passed is None:
-            _close_all(taken)
+            close_all(taken)
             raise ChannelError("nobody expects descriptors here")
         self._on_passed(message, taken)
         self._done(1)
@@ -385,29 +313,22 @@ class Channel(Generic[In, Out]):
 
     def _done(self, count: int) -> None:
         if self._automatic and count:
-            self._owed += count
+            self._outbox.owed += count
             # PERF: a grant rides with the next flush; alone it goes only when the peer may soon run dry.
-            if self._owed * 4 >= self._hello.credits:
-                self._flush_soon()
+            if self._outbox.owed * 4 >= self._hello.credits:
+                self._outbox.flush_soon()
 
     def _end(self, error: Exception | None) -> None:
         sock, self._sock = self._sock, None
         if sock is None:
             return
         self._loop.remove_reader(sock.fileno())
-        self._loop.remove_writer(sock.fileno())
+        self._outbox.end()
         sock.close()
-        self._drop_unsent()
-        _close_all(self._descriptors)
+        close_all(self._descriptors)
         self._fail_waiting(error)
         if self._on_closed is not None:
             self._on_closed(error)
-
-    def _drop_unsent(self) -> None:
-        for _, descriptors in self._unsent:
-            _close_all(descriptors)
-        self._unsent.clear()
-        self._frames.clear()
 
     def _fail_waiting(self, error: Exception | None) -> None:
         for call in self._calls.values():
@@ -415,18 +336,6 @@ class Channel(Generic[In, Out]):
                 call.set_exception(ChannelClosed(str(error or "the peer is gone")))
         self._calls.clear()
         self._wake_some(len(self._waiters))  # each looks again, and finds the channel closed
-        self._wake_flushed()
-
-    def _wake_flushed(self) -> None:
-        while self._flush_waiters:
-            waiter = self._flush_waiters.pop()
-            if not waiter.done():
-                waiter.set_result(None)
-
-
-def _close_all(descriptors: "deque[int] | list[int]") -> None:
-    while descriptors:
-        os.close(descriptors.pop())
 
 
 __all__ = ["Channel", "ChannelClosed", "ChannelError", "Hello"]
