@@ -23,6 +23,9 @@ SEEDS: list[bytes] = [
             message_id="<m@x>",
         )
     ),
+    b'{"kind":"accepted","at":1e9,"session":"s","id":"A00000100001","reverse_path":"","recipients":["a@b.c"],'
+    b'"count":100000000,"size":1,"message_id":"<m@x>"}\n{"kind":"delivered","at":1e9,"id":"A00000100001","number":0,'
+    b'"recipient":"a@b.c"}\n',
 ]
 
 

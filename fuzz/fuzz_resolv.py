@@ -10,6 +10,7 @@ SEEDS: list[bytes] = [
     b"127.0.0.1 localhost\n::1 ip6-localhost # x\n192.0.2.1 mx.example.test mx\n",
     b"[::1]:5301",
     b"127.0.0.1:5301",
+    b"fe80::1%lo0 localhost",
 ]
 TOKENS = (b"nameserver ", b"%eth0", b"::ffff:1.2.3.4", b"localhost", b".invalid")
 

@@ -69,7 +69,7 @@ class Hosts:
     def _add(self, words: list[str]) -> None:
         if len(words) < 2 or not _is_address(words[0]):
             return
-        ip = str(ipaddress.ip_address(words[0]))
+        ip = str(ipaddress.ip_address(words[0])).partition("%")[0]  # names of links are left out
         self._names.setdefault(reverse_name(ip), normal(words[1]))
         for word in words[1:]:
             known = self._addresses.setdefault(normal(word), [])
@@ -96,4 +96,4 @@ class Hosts:
 
 def reverse_name(ip: str) -> str:
     """Give the name a PTR question for an address asks about. Raises ValueError."""
-    return ipaddress.ip_address(ip).reverse_pointer
+    return ipaddress.ip_address(ip.partition("%")[0]).reverse_pointer

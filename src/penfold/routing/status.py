@@ -22,7 +22,7 @@ _KEYWORDS = {
 }
 _FORMS = re.compile(
     r"(?:(?P<status>[45]\.\d{1,3}\.\d{1,3})(?::\s*|\s+|\Z))?(?:(?P<code>[45][0-5]\d)(?:\s+|\Z))?"
-    r"(?:(?P<late>[45]\.\d{1,3}\.\d{1,3})(?:\s+|\Z))?(?P<text>.*)",
+    r"(?(status)|(?:(?P<late>[45]\.\d{1,3}\.\d{1,3})(?:\s+|\Z))?)(?P<text>.*)",
     re.DOTALL,
 )
 _UNFIT = re.compile(r"[^ -~\u00a1-\U0010ffff]+")

@@ -115,7 +115,7 @@ def story(id_: str, of_message: Iterable[AnyEvent]) -> Story:
 
 def _over(id_: str, ordered: Iterable[AnyEvent], accepted: events.Accepted | None) -> bool:
     """Whether every recipient is settled: the queue said so, or each number met was delivered, bounced or replaced."""
-    open_, settled = set(range(accepted.count if accepted else 0)), set()
+    met, settled = set(), set()
     for event in ordered:
         if event.id != id_:
             continue
@@ -124,8 +124,9 @@ def _over(id_: str, ordered: Iterable[AnyEvent], accepted: events.Accepted | Non
         if isinstance(event, _SETTLED):
             settled.add(event.number)
         elif isinstance(event, events.Routed | events.Attempt | events.Deferred):
-            open_.add(event.number)
-    return bool(settled) and open_ <= settled
+            met.add(event.number)
+    count = accepted.count if accepted else 0  # what a damaged line says may be any number
+    return bool(settled) and met <= settled and sum(0 <= number < count for number in settled) == max(count, 0)
 
 
 def render(explanation: Explanation) -> str:

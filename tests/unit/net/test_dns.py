@@ -357,6 +357,12 @@ def test_the_hosts_file_and_the_special_names_come_first():
     assert hosts.answer(Question("example.test", Kind.A)) is None
 
 
+def test_a_hosts_file_may_name_the_link_of_an_address():
+    hosts = Hosts("fe80::1%lo0 localhost\n::1%eth0 gate\n")
+    assert hosts.answer(Question("gate", Kind.AAAA)).records == ("::1",)
+    assert hosts.answer(Question(reverse_name("fe80::1"), Kind.PTR)).records == ("localhost",)
+
+
 def test_resolver_addresses_are_read_with_and_without_ports():
     assert parse_server("127.0.0.1:5301") == Server("127.0.0.1", 5301, True)
     assert parse_server("192.0.2.1") == Server("192.0.2.1", 53, True)

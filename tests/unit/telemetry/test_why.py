@@ -233,3 +233,13 @@ def test_a_status_shows_roles_queue_traffic_and_a_full_disk():
         assert words in text
     assert msgspec.json.decode(msgspec.json.encode(status), type=Status) == status
     assert os.linesep in text
+
+
+def test_a_damaged_count_of_recipients_costs_no_memory(tmp_path):
+    accepted = events.Accepted(
+        at=T, session="s", id=ID, reverse_path="", recipients=("a@b.c",), count=10**18, size=1, message_id="<m@x>"
+    )
+    delivered = events.Delivered(at=T + 1, id=ID, number=0, recipient="a@b.c", place="x")
+    (tmp_path / eventlog.file_name(T, "queue-1")).write_bytes(eventlog.encode(accepted) + eventlog.encode(delivered))
+    (story,) = explain(str(tmp_path), ID).stories
+    assert story.state == "waiting"
