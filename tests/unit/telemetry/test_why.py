@@ -172,7 +172,7 @@ def test_questions_are_told_apart():
 @given(st.binary(max_size=300))
 def test_any_octets_in_a_file_end_without_an_error(data):
     for line in data.splitlines():
-        history._decoded(line)
+        history.decoded(line)
 
 
 KINDS = msgspec.inspect.type_info(events.AnyEvent).types
