@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from penfold.message.encoded_word import ascii_header
+from penfold.message.encoded_word import ascii_header, charset_of
 from penfold.message.header import Header
 from penfold.message.mime import Octets, Part, scan
 from penfold.message.transfer import Needs, base64_lines, mostly_text, needs, quoted_printable
@@ -165,7 +165,8 @@ class _Plan:
         lines = octets.count(b"\r\n")
         whole_lines = octets.count(b"\n") == lines == octets.count(b"\r")
         readable = part.kind.main == "text" and whole_lines and b"\0" not in octets and mostly_text(octets)
-        self._header(part, "quoted-printable" if readable else "base64", _missing(octets) if root else b"")
+        kind = b"Content-Type: text/plain; charset=%s\r\n" % charset_of(octets) if root else b""
+        self._header(part, "quoted-printable" if readable else "base64", kind)
         self.edits.append((part.body, part.end, partial(quoted_printable if readable else base64_lines, octets)))
 
     def _header(self, part: Part, encoding: str, content_type: bytes = b"") -> None:
@@ -189,15 +190,6 @@ def _gaps(part: Part) -> list[tuple[int, int]]:
     starts = [part.body, *(child.end for child in part.children)]
     ends = [*(child.start for child in part.children), part.end]
     return list(zip(starts, ends, strict=True))
-
-
-def _missing(octets: bytes) -> bytes:
-    """Name the charset of text that came without any word of MIME (RFC 1428 §3)."""
-    try:
-        octets.decode("utf-8")
-    except UnicodeDecodeError:
-        return b"Content-Type: text/plain; charset=unknown-8bit\r\n"
-    return b"Content-Type: text/plain; charset=utf-8\r\n"
 
 
 def _relabelled(header: Header, encoding: str, content_type: bytes) -> Header:

@@ -69,7 +69,7 @@ def _extended(match: re.Match[bytes]) -> bytes:
     if match[0].isascii():
         return match[0]
     value = _PAIR.sub(rb"\1", match[2][1:-1]) if match[2].startswith(b'"') else match[2]
-    return match[1] + b"*=" + _charset(value) + b"''" + quote_from_bytes(_FOLD.sub(b"", value), safe="").encode()
+    return match[1] + b"*=" + charset_of(value) + b"''" + quote_from_bytes(_FOLD.sub(b"", value), safe="").encode()
 
 
 def _words(match: re.Match[bytes]) -> bytes:
@@ -84,7 +84,7 @@ def _words(match: re.Match[bytes]) -> bytes:
 
 
 def _encoded_words(octets: bytes) -> Iterator[bytes]:
-    charset = _charset(octets)
+    charset = charset_of(octets)
     start = 0
     while start < len(octets):
         end = min(start + _WORD_OCTETS, len(octets))
@@ -94,7 +94,8 @@ def _encoded_words(octets: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _charset(octets: bytes) -> bytes:
+def charset_of(octets: bytes) -> bytes:
+    """Name the charset of text that came without any word of MIME (RFC 1428 §3)."""
     try:
         octets.decode("utf-8")
     except UnicodeDecodeError:

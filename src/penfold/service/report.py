@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from penfold.message.dsn import Notifier, Original, Report
-from penfold.message.dsn_text import Action
+from penfold.message.dsn import Notifier, Original
 from penfold.message.header import collect
 from penfold.model import Return
 from penfold.queue.base import Body
-from penfold.transport.dispatch.bounce import Notification, Subject
+from penfold.transport.dispatch.bounce import Notification
 
 
 class Reporter:
@@ -25,24 +24,13 @@ class Reporter:
         wanted = Return.FULL if notification.full else Return.HEADERS
         written = self._notifier.build(
             msgspec.structs.replace(notification.envelope, reverse_path=notification.to, ret=wanted),
-            [_report(subject, notification.at) for subject in notification.subjects],
+            notification.reports,
             _original(body),
             date=notification.at,
             message_id=f"<{self._new_id()}@{self._hostname}>",
             queue_id=notification.id,
         )
         return written.chunks()
-
-
-def _report(subject: Subject, now: float) -> Report:
-    return Report(
-        recipient=subject.recipient,
-        action=Action(subject.action),
-        reply=subject.reply,
-        remote=subject.remote,
-        attempted=now,
-        retry_until=subject.until or None,
-    )
 
 
 def _original(body: Body | None) -> Original:

@@ -9,7 +9,7 @@ from penfold.model import Address
 from penfold.queue.base import Bodies, Custody
 from penfold.routing.base import Router
 from penfold.telemetry.events import Recorder
-from penfold.transport.dispatch.bounce import Bouncer, Report, Submit
+from penfold.transport.dispatch.bounce import Bouncer, Submit, WriteReport
 from penfold.transport.dispatch.calendar import Calendar
 from penfold.transport.dispatch.dispatcher import MAX_HOPS, WINDOW, Dispatcher
 from penfold.transport.dispatch.lanes import POLICIES, BackOff, LanePolicy, Lanes
@@ -45,7 +45,7 @@ def assemble(
     tables: Tables,
     mailers: Mapping[str, Mailer],
     *,
-    report: Report,
+    report: WriteReport,
     submit: Submit,
     recorder: Recorder,
     clock: Callable[[], float],

@@ -12,22 +12,13 @@ from typing import Protocol
 
 import msgspec
 
-from penfold.model import Address, BodyRef, BodyType, Envelope, Notify, Origin, QueueId, Recipient, Reply, Return
+from penfold.message.dsn import Report
+from penfold.message.dsn_text import Action
+from penfold.model import Address, BodyRef, BodyType, Envelope, Notify, Origin, QueueId, Recipient, Return
 from penfold.queue.base import Bodies, Body
 from penfold.transport.dispatch.settle import BOUNCE, DOUBLE_BOUNCE, Notice
 
 _KINDS = {"delivered": "success", "relayed": "success", "expanded": "success"}
-
-
-class Subject(msgspec.Struct, frozen=True):
-    """One recipient a DSN speaks of; ``until`` is when a delayed one will be given up (POSIX seconds)."""
-
-    recipient: Recipient
-    action: str
-    reply: Reply
-    remote: str
-    expired: bool
-    until: float = 0.0
 
 
 class Notification(msgspec.Struct, frozen=True):
@@ -41,13 +32,13 @@ class Notification(msgspec.Struct, frozen=True):
     kind: str
     id: QueueId
     envelope: Envelope
-    subjects: tuple[Subject, ...]
+    reports: tuple[Report, ...]
     double: bool
     full: bool
     at: float
 
 
-class Report(Protocol):
+class WriteReport(Protocol):
     """Writes a DSN: header and body in wire form. ``body`` is the open original, None when it is gone."""
 
     def __call__(self, notification: Notification, body: Body | None, /) -> Iterable[bytes]:
@@ -67,7 +58,7 @@ class Bouncer:
     """Composes and hands in DSNs."""
 
     def __init__(
-        self, report: Report, submit: Submit, bodies: Bodies, *, unasked: int = 50_000, asked: int = 10_000_000
+        self, report: WriteReport, submit: Submit, bodies: Bodies, *, unasked: int = 50_000, asked: int = 10_000_000
     ) -> None:
         """``unasked``: the octets up to which a message is returned whole where RET is absent; ``asked``: with FULL."""
         self._report = report
@@ -101,12 +92,9 @@ class Bouncer:
         envelope = first.result.envelope
         kind = _KINDS.get(first.action, first.action)
         limit = self._limits.get(envelope.ret, -1)
-        subjects = tuple(
-            Subject(notice.result.recipient, notice.action, notice.reply, notice.remote, notice.expired, notice.until)
-            for notice in notices
-        )
+        reports = tuple(_report(notice, now) for notice in notices)
         full = kind == "failed" and envelope.size <= limit
-        return Notification(first.to, kind, first.result.id, envelope, subjects, first.double, full, now)
+        return Notification(first.to, kind, first.result.id, envelope, reports, first.double, full, now)
 
     def _open(self, ref: BodyRef) -> Body | None:
         try:
@@ -124,3 +112,14 @@ class Bouncer:
             body_type=BodyType.EIGHT,  # what is binary is never returned whole
             smtputf8=not notification.to.ascii,
         )
+
+
+def _report(notice: Notice, now: float) -> Report:
+    return Report(
+        recipient=notice.result.recipient,
+        action=Action(notice.action),
+        reply=notice.reply,
+        remote=notice.remote,
+        attempted=now,
+        retry_until=notice.until or None,
+    )

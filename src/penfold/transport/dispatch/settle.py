@@ -37,7 +37,6 @@ class Notice(msgspec.Struct, frozen=True):
     reply: Reply
     remote: str
     double: bool
-    expired: bool
     retry: Update
     until: float = 0.0
 
@@ -66,7 +65,7 @@ class Judge:
             case Deferred():
                 return self._deferred(result, result.outcome, now, chance)
             case Failed():
-                return self._failed(result, result.outcome.reply, result.outcome.remote, now, expired=False)
+                return self._failed(result, result.outcome.reply, result.outcome.remote, now)
             case Expanded():
                 return self._expanded(result, result.outcome, now)
             case None:
@@ -77,7 +76,7 @@ class Judge:
     def _expanded(self, result: Result, outcome: Expanded, now: float) -> Verdict:
         heirs = inherited(result.recipient, outcome.recipients)
         if len(result.recipient.parents) >= MAX_EXPANSION_DEPTH:
-            return self._failed(result, ALIAS_LOOP, "", now, expired=False)
+            return self._failed(result, ALIAS_LOOP, "", now)
         number = result.pending.number
         update = Replace(result.id, number, heirs) if heirs else Done(result.id, number)
         notice = None
@@ -97,7 +96,7 @@ class Judge:
 
     def _deferred(self, result: Result, outcome: Deferred, now: float, chance: float) -> Verdict:
         if self._calendar.expired(result.envelope, now):
-            return self._failed(result, outcome.reply, outcome.remote, now, expired=True)
+            return self._failed(result, outcome.reply, outcome.remote, now)
         pending = result.pending
         attempts = pending.attempts + result.tried
         due = self._due(result, now, attempts, chance)
@@ -135,12 +134,11 @@ class Judge:
             outcome.reply,
             outcome.remote,
             double=False,
-            expired=False,
             retry=later,
             until=self._calendar.deadline(result.envelope),
         )
 
-    def _failed(self, result: Result, reply: Reply, remote: str, now: float, *, expired: bool) -> Verdict:
+    def _failed(self, result: Result, reply: Reply, remote: str, now: float) -> Verdict:
         done = Done(result.id, result.pending.number)
         to = result.recipient.owner or result.envelope.reverse_path
         double = to is None
@@ -160,7 +158,7 @@ class Judge:
             remote,
             result.pending.warned,
         )
-        return Verdict(done, Notice(to, "failed", result, reply, remote, double, expired, retry))
+        return Verdict(done, Notice(to, "failed", result, reply, remote, double, retry))
 
     def _heir_of_lost_bounce(self, result: Result) -> tuple[Address | None, str]:
         """Who hears of a null sender's mail that failed: the postmaster, once, and never of his own."""
@@ -234,7 +232,7 @@ def _success(result: Result, action: str, reply: Reply, remote: str, update: Upd
     sender = result.envelope.reverse_path
     if sender is None:
         return None
-    return Notice(sender, action, result, reply, remote, double=False, expired=False, retry=update)
+    return Notice(sender, action, result, reply, remote, double=False, retry=update)
 
 
 def _parked(result: Result, now: float) -> Later:

@@ -60,8 +60,8 @@ def told(house) -> list[tuple[str, str]]:
 def test_a_failure_is_told_to_the_sender():
     house = settle(Failed(UNKNOWN, "mx.there.example"))
     assert told(house) == [("ann@here.example", "failed")]
-    (subject,) = house.notifications[0].subjects
-    assert (subject.action, subject.reply, subject.remote) == ("failed", UNKNOWN, "mx.there.example")
+    (report,) = house.notifications[0].reports
+    assert (report.action, report.reply, report.remote) == ("failed", UNKNOWN, "mx.there.example")
     (event,) = house.seen(events.Bounced)
     assert event.dsn == "D00001"
     sent, (to,) = house.submitted[0]
@@ -72,7 +72,7 @@ def test_a_failure_is_told_to_the_sender():
 def test_several_failures_of_one_message_share_a_dsn():
     house = settle(Failed(UNKNOWN), None, recipient("a@there.example"), recipient("b@there.example"))
     assert len(house.submitted) == 1
-    assert [str(subject.recipient.address) for subject in house.notifications[0].subjects] == [
+    assert [str(report.recipient.address) for report in house.notifications[0].reports] == [
         "a@there.example",
         "b@there.example",
     ]
@@ -146,15 +146,15 @@ def test_a_deferral_past_the_lifetime_fails_with_the_actual_problem():
     """RFC 3463 §3.5."""
     house = settle(Deferred(BUSY, "mx.there.example"), age=5 * DAY)
     assert told(house) == [("ann@here.example", "failed")]
-    (subject,) = house.notifications[0].subjects
-    assert (subject.reply, subject.expired) == (BUSY, True)
+    (report,) = house.notifications[0].reports
+    assert report.reply == BUSY
     assert house.done() == [0]
 
 
 def test_the_sender_is_warned_once():
     house = settle(Deferred(BUSY), age=5 * HOUR)
     assert told(house) == [("ann@here.example", "delayed")]
-    assert house.notifications[0].subjects[0].until == START + 5 * DAY
+    assert house.notifications[0].reports[0].retry_until == START + 5 * DAY
     assert not house.notifications[0].full
     (later,) = house.queue.updates
     assert isinstance(later, Later)
@@ -214,9 +214,7 @@ def test_a_recipient_whose_bounce_is_not_accepted_stays_in_the_queue(error):
 def test_success_is_told_unless_the_next_hop_took_that_over(outcome, action):
     """RFC 3461 §5.2.1, §5.2.2, §5.2.3."""
     house = settle(outcome, None, recipient("bob@there.example", notify=int(Notify.SUCCESS)))
-    assert [subject.action for found in house.notifications for subject in found.subjects] == (
-        [action] if action else []
-    )
+    assert [report.action for found in house.notifications for report in found.reports] == ([action] if action else [])
     assert not any(found.full for found in house.notifications)
     assert house.done() == [0]
 
@@ -238,7 +236,7 @@ def test_an_expansion_to_several_is_told_and_they_do_not_report_success():
     parent = recipient("bob@there.example", notify=int(Notify.SUCCESS | Notify.FAILURE))
     children = (recipient("x@there.example"), recipient("y@there.example"))
     house = settle(Expanded(children), None, parent, count=1)
-    assert house.notifications[0].subjects[0].action == "expanded"
+    assert house.notifications[0].reports[0].action == "expanded"
     replaced = house.queue.updates[0]
     assert [heir.notify for heir in replaced.recipients] == [Notify.FAILURE, Notify.FAILURE]
 
@@ -257,7 +255,7 @@ def test_mail_for_a_list_with_an_owner_counts_as_delivered():
     owner = address("owner-list@there.example")
     child = recipient("x@there.example", owner=owner, parents=(parent.address,))
     house = settle(Expanded((child,)), None, parent, count=1)
-    assert house.notifications[0].subjects[0].action == "delivered"
+    assert house.notifications[0].reports[0].action == "delivered"
     assert house.queue.updates[0].recipients == (child,)
 
 
@@ -269,7 +267,7 @@ def test_an_expansion_to_nobody_ends_custody():
 def test_aliases_that_go_in_circles_fail():
     parents = tuple(address(f"a{n}@there.example") for n in range(30))
     house = settle(Expanded((recipient("b@there.example"),)), None, recipient("a@there.example", parents=parents))
-    assert house.notifications[0].subjects[0].reply.status == "5.4.6"
+    assert house.notifications[0].reports[0].reply.status == "5.4.6"
 
 
 def test_too_many_hops_fail_without_an_attempt():
@@ -282,7 +280,7 @@ def test_too_many_hops_fail_without_an_attempt():
 
     house.run(scenario)
     assert mailer.calls == []
-    assert house.notifications[0].subjects[0].reply.status == "5.4.6"
+    assert house.notifications[0].reports[0].reply.status == "5.4.6"
 
 
 @pytest.mark.parametrize(
@@ -420,4 +418,4 @@ def test_failures_known_early_wait_for_their_job_and_share_its_dsn():
         await house.settled(3)
 
     house.run(scenario)
-    assert [len(found.subjects) for found in house.notifications] == [2]
+    assert [len(found.reports) for found in house.notifications] == [2]

@@ -17,8 +17,7 @@ from tests.unit.transport.dispatch.fakes import (
 )
 
 from penfold.directory.answers import Tables
-from penfold.message.dsn import Notifier, Original, Report
-from penfold.message.dsn_text import Action
+from penfold.message.dsn import Notifier, Original
 from penfold.model import Deferred, Delivered, Failed, Route
 from penfold.queue.admin import Selection
 from penfold.queue.memory import MemoryAdmin, MemoryQueue
@@ -61,13 +60,9 @@ class RealHouse:
         return outcome
 
     def _report(self, notification, body):
-        reports = [
-            Report(recipient=subject.recipient, action=Action(subject.action), reply=subject.reply)
-            for subject in notification.subjects
-        ]
         original = Original(header=body.read().partition(b"\r\n\r\n")[0] + b"\r\n")
         return self.notifier.build(
-            notification.envelope, reports, original, date=START, message_id="<1@here.example>"
+            notification.envelope, notification.reports, original, date=START, message_id="<1@here.example>"
         ).chunks()
 
     async def _submit(self, env, recipients, chunks):
