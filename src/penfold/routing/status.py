@@ -40,7 +40,7 @@ def parse_error(text: str, default: Reply = _REFUSED) -> Reply:
     assert found is not None
     status = found["status"] or found["late"] or ""
     code = int(found["code"] or 0)
-    wording = _UNFIT.sub(" ", found["text"]).strip()[:MAX_TEXT] or default.text
+    wording = _UNFIT.sub(" ", found["text"]).strip()[:MAX_TEXT].rstrip() or default.text
     return _consistent(code, status, wording, default)
 
 

@@ -20,6 +20,7 @@ from penfold.routing.status import parse_error
         ("", Reply.of(550, "5.0.0", "Mail is not accepted here")),
         ("two\r\nlines\0", Reply.of(550, "5.0.0", "two lines")),
         ("5.0.0:550 5.7.0 words", Reply.of(550, "5.0.0", "5.7.0 words")),
+        ("a" * 399 + " b", Reply.of(550, "5.0.0", "a" * 399)),
         ("555 words", Reply.of(555, "5.0.0", "words")),
         ("5.1.1", Reply.of(550, "5.1.1", "Mail is not accepted here")),
     ],
