@@ -9,7 +9,7 @@ from typing import Any
 from penfold.config.check import load_checked
 from penfold.config.sections import Config
 from penfold.net.leash import Leash
-from penfold.service import books, memory, opener, outgoing, privileges, sockets, succession, unix, values
+from penfold.service import books, early, memory, opener, outgoing, privileges, sockets, succession, unix, values
 from penfold.service.apart import apart
 from penfold.service.notes import SupervisorNotes
 from penfold.service.roles import base
@@ -117,6 +117,7 @@ def _local_writes(config: Config) -> tuple[str, ...]:
 def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None]) -> int:
     """Serve until told to stop; returns the exit code."""
     memory.give_back()
+    early.import_late_things()
     config = unix.within_rights(config)
     children, left = succession.inherit()
     prepare(config)

@@ -5,7 +5,6 @@ before it writes a file, opens a port or makes a process.
 """
 
 import contextlib
-import datetime as dt
 import os
 import pwd
 import shutil
@@ -18,8 +17,8 @@ from typing import NoReturn
 from penfold.config.check import load_checked
 from penfold.config.sections import Config
 from penfold.model import ConfigError
-from penfold.net import loop, tls
-from penfold.service import privileges
+from penfold.net import tls
+from penfold.service import early, privileges
 from penfold.service.demo import teller
 from penfold.service.demo.household import NOWHERE, OFFSETS, Household
 from penfold.service.serve import serve
@@ -129,9 +128,6 @@ def _unreachable(path: str) -> NoReturn:
 
 def _load_what_nobody_may_read() -> None:
     """Import now what is imported late elsewhere: the interpreter may lie in a home that only root can read."""
-    loop.factory()
+    early.import_late_things()
     tls.self_signed(["localhost"])
-    for codec in ("idna", "utf-8-sig", "punycode"):
-        "localhost".encode(codec)
-    dt.datetime.strptime("00", "%S").replace(tzinfo=dt.UTC)
     sys.stdout.flush()
