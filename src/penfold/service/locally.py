@@ -12,7 +12,7 @@ from penfold.intake.transaction import Door, Transaction
 from penfold.message import complete
 from penfold.message.header import facts
 from penfold.model import Address
-from penfold.protocols.smtp.settings import BareEnds, Role, ServerSettings
+from penfold.service import values
 from penfold.service.compose import House, World
 from penfold.service.control import login_name
 from penfold.service.journal import Journal
@@ -80,20 +80,9 @@ def local_reception(house: House, door: Door, world: World, journal: Journal) ->
     config = house.config
     callers = Callers(config)
     trusted = frozenset(config.delivery.trusted_users) | {login_name(0), login_name(os.stat(config.data).st_uid)}
-    said = config.limits
     return Reception(
         door=door,
-        settings=ServerSettings(
-            hostname=config.hostname,
-            role=Role.SMTP,
-            max_size=said.message_size,
-            max_recipients=said.recipients,
-            max_errors=said.errors,
-            max_commands=said.commands,
-            command_timeout=said.command_timeout,
-            data_timeout=said.data_timeout,
-            bare_ends=BareEnds.CONVERT,
-        ),
+        settings=values.local_settings(config),
         role="local",
         spawn=world.spawn,
         log=journal,

@@ -154,11 +154,30 @@ def back_off(config: Config) -> BackOff:
 
 def server_settings(config: Config, listener: Listener) -> ServerSettings:
     """Give the protocol core of a listener its settings."""
-    said = config.limits
     role = Role(_TLS_ONLY.get(listener.role, listener.role))
     submission = role is Role.SUBMISSION
     mechanisms = config.auth.mechanisms if submission else ()
     plain = listener.auth_without_tls or listener.tls == "none"
+    return msgspec.structs.replace(
+        _bounded(config, role),
+        starttls=listener.tls == "starttls",
+        mechanisms=mechanisms if plain and listener.auth_without_tls else (),
+        tls_mechanisms=mechanisms,
+        require_tls=submission and listener.tls == "starttls" and not listener.auth_without_tls,
+        require_auth=submission,
+        verify=listener.verify,
+        expand=listener.verify,
+        bare_ends=BareEnds.CONVERT if submission else BareEnds.REJECT,
+    )
+
+
+def local_settings(config: Config) -> ServerSettings:
+    """Give the protocol core of ``sendmail -bs`` its settings: programs write line ends as they like."""
+    return msgspec.structs.replace(_bounded(config, Role.SMTP), bare_ends=BareEnds.CONVERT)
+
+
+def _bounded(config: Config, role: Role) -> ServerSettings:
+    said = config.limits
     return ServerSettings(
         hostname=config.hostname,
         role=role,
@@ -168,14 +187,6 @@ def server_settings(config: Config, listener: Listener) -> ServerSettings:
         max_commands=said.commands,
         command_timeout=said.command_timeout,
         data_timeout=said.data_timeout,
-        starttls=listener.tls == "starttls",
-        mechanisms=mechanisms if plain and listener.auth_without_tls else (),
-        tls_mechanisms=mechanisms,
-        require_tls=submission and listener.tls == "starttls" and not listener.auth_without_tls,
-        require_auth=submission,
-        verify=listener.verify,
-        expand=listener.verify,
-        bare_ends=BareEnds.CONVERT if submission else BareEnds.REJECT,
     )
 
 
