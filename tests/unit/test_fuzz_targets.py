@@ -1,7 +1,9 @@
 """Every fuzz target endures its seeds, its corpus and a few hundred mutations, always the same ones."""
 
+import mmap
+
 import pytest
-from fuzz import targets, trace
+from fuzz import targets, trace, worker
 from fuzz.mutate import MOST, Mutator
 
 INPUTS = 200
@@ -44,3 +46,20 @@ def test_an_input_that_goes_another_way_takes_new_steps():
     known = trace.edges(run, b"PROXY UNKNOWN\r\n")
     assert not trace.edges(run, b"PROXY UNKNOWN\r\n") - known
     assert trace.edges(run, b"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n") - known
+
+
+def test_an_input_that_raises_is_kept_as_a_finding_once_a_place(tmp_path, monkeypatch):
+    def run(data):
+        if data != b"abc":
+            raise KeyError(data)
+
+    monkeypatch.setattr(targets, "FOLDER", tmp_path)
+    monkeypatch.setattr(targets, "FINDINGS", tmp_path / "findings")
+    monkeypatch.setattr(targets, "load", lambda name: targets.Target(name, run, [b"abc"], ()))
+    with mmap.mmap(-1, 1 << 20) as current:
+        result = worker.Worker("one", seed=1, current=current).work(seconds=60, most=100)
+    assert len(result.findings) == 1
+    assert "KeyError at test_fuzz_targets.py" in result.findings[0]
+    (kept,) = (tmp_path / "findings").iterdir()
+    assert kept.read_bytes() != b"abc"
+    assert result.inputs == 100
