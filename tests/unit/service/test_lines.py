@@ -50,7 +50,7 @@ class Custody:
     def join(self, queue_line):
         ours, theirs = socket.socketpair()
         worker = f"A{len(self.lines)}"
-        line = IntakeLine(ours, self.spool.custody, lambda: True, worker=worker, record=self.recorded.append)
+        line = IntakeLine(ours, self.spool.custody, worker=worker, record=self.recorded.append)
         queue_line.join(theirs)
         self.lines.append(line)
         return line
@@ -212,6 +212,45 @@ def test_what_a_dead_receiver_had_synced_and_not_told_is_taken_over(tmp_path):
 
     told, untold, claimed = asyncio.run(scenario())
     assert sorted(claimed) == sorted([told, untold])
+
+
+def test_mail_is_refused_before_the_disk_is_full_also_between_two_words_about_it(tmp_path):
+    async def scenario():
+        custody, queue = Custody(tmp_path / "spool"), QueueLine("A")
+        line = custody.join(queue)
+        await begun(queue)
+        line.say_room(50)
+        await until(lambda: queue._left == 50)
+        await accept(queue)
+        await accept(queue)
+        with pytest.raises(Transient) as full:
+            await accept(queue)
+        with pytest.raises(Transient):
+            queue.begin()
+        line.say_room(1000)
+        await until(lambda: queue._left == 1000)
+        await accept(queue)
+        await queue.close()
+        await custody.close()
+        return str(full.value.reply)
+
+    assert asyncio.run(scenario()).startswith("452 4.3.1")
+
+
+def test_a_segment_that_is_gone_is_let_go_by_whoever_reads_it(spool_files):
+    async def scenario():
+        mailer = LocalMailer("local", PosixFileSystem(), str(spool_files))
+        other = Deliveries(mailer)
+        await collect(mailer, [job(1, "ada", BodyRef("intake/00000001.seg", 0, 3))])
+        held = len(other.bodies._files)
+        mailer.forget(["intake/00000001.seg", "intake/00000009.seg"])
+        await until(lambda: not other.bodies._files)
+        again = await collect(mailer, [job(2, "ada", BodyRef("intake/00000001.seg", 0, 3))])
+        await other.close()
+        mailer.close()
+        return held, len(again)
+
+    assert asyncio.run(scenario()) == (1, 1)
 
 
 def test_event_lines_of_a_role_without_files_reach_the_log(tmp_path):

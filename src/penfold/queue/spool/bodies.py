@@ -7,7 +7,7 @@ PERF: the last few segments stay open, so that a small body costs one pread.
 
 import errno
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from penfold.fs.base import File, FileSystem
 from penfold.model import BodyRef
@@ -64,6 +64,11 @@ class SpoolBodies:
         else:
             self._segments.move_to_end(ref.file)
         return SpoolBody(file, ref)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Let segments go that were unlinked."""
+        for name in names:
+            self._segments.pop(name, None)
 
     def close(self) -> None:
         """Let the segments go."""

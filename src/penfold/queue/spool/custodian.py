@@ -54,6 +54,10 @@ class Custodian(SegmentKeeper):
         """Tell ``ended`` from now on of the messages all of whose recipients are settled, as that is recorded."""
         self.holdings.ended = ended
 
+    def hear_unlinked(self, unlinked: Callable[[Sequence[str]], None]) -> None:
+        """Tell ``unlinked`` from now on of segments that are gone, by name: whoever has one open holds its room."""
+        self.holdings.unlinked = unlinked
+
     # Intake
 
     def published(self, batch: Sequence[Accepted]) -> None:

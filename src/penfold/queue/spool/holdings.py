@@ -52,6 +52,7 @@ class Holdings:
         self.messages: dict[QueueId, Message] = {}
         self.parked: Counter[str] = Counter()  # recipients that live in rows alone, by state
         self.ended: Callable[[Sequence[QueueId]], None] = lambda _: None  # hears of messages that left the queue
+        self.unlinked: Callable[[Sequence[str]], None] = lambda _: None  # hears of segments that are gone
         self._dirty: dict[QueueId, Message] = {}
         self._dirty_due = float("inf")
         self._stuck: Work | None = None
@@ -214,6 +215,7 @@ class Holdings:
             except OSError:
                 self.shelf.doomed += names
                 raise
+            self.unlinked([segment.name for segment in segments])
             gone = Work()
             for segment in segments:
                 del self.shelf.segments[segment.number]

@@ -266,7 +266,7 @@ class Room:
         self.reserve = max(64 << 20, free // 50) if reserve is None else reserve
         self._asked = float("-inf")
         self._calls = 0
-        self._answer = True
+        self._left = 0
 
     def __call__(self) -> bool:
         """Answer, at most a second and 64 questions old; a question comes at least every 256 KB."""
@@ -274,15 +274,16 @@ class Room:
         self._calls += 1
         if self._calls >= 64 or not 0 <= now - self._asked < 1:
             self._asked, self._calls = now, 0
-            self._answer = self._enough()
-        return self._answer
+            self._left = self.left()
+        return self._left > 0
 
-    def _enough(self) -> bool:
+    def left(self) -> int:
+        """Ask the file system: octets that may still come in; 0 also when inodes run out."""
         try:
             octets, inodes = self._fs.free(self._root)
         except OSError:
-            return False
-        return octets > self.reserve and inodes > 1000
+            return 0
+        return max(octets - self.reserve, 0) if inodes > 1000 else 0
 
 
 class DirectSource:

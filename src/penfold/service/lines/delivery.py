@@ -8,7 +8,7 @@ Trust: both ends are ours. Paths of mailboxes come from the directory of the del
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from socket import socket
 from typing import TypeAlias
@@ -33,6 +33,12 @@ class Opened(msgspec.Struct, frozen=True, array_like=True, tag="opened"):
     name: str
 
 
+class Unlinked(msgspec.Struct, frozen=True, array_like=True, tag="unlinked"):
+    """A file passed before is gone: whoever keeps it open keeps its room on the disk."""
+
+    name: str
+
+
 class Deliver(msgspec.Struct, frozen=True, array_like=True, tag="deliver"):
     """Deliver these jobs."""
 
@@ -45,7 +51,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled"):
     settlements: tuple[Settlement, ...]
 
 
-FromQueue: TypeAlias = Opened | Deliver
+FromQueue: TypeAlias = Opened | Unlinked | Deliver
 FromLocal: TypeAlias = Settled
 
 
@@ -97,6 +103,13 @@ class JobLine:
             self._passed.popitem(last=False)
         return True
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Have the other end let go of files that were unlinked."""
+        for name in names:
+            if name in self._passed:
+                del self._passed[name]
+                self._channel.force(Unlinked(name))
+
     def close(self) -> None:
         """End the line."""
         self._channel.close()
@@ -116,6 +129,11 @@ class JobLines:
         if old is not None:
             old.close()
         self._lines[place] = JobLine(sock, self._fs, self._root, lambda line: self._lost(place, line))
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Have all processes let go of files that were unlinked."""
+        for line in self._lines.values():
+            line.forget(names)
 
     def _lost(self, place: int, line: JobLine) -> None:
         if self._lines.get(place) is line:
@@ -214,6 +232,10 @@ class PassedBodies:
         self._files.move_to_end(ref.file)
         return SpoolBody(file, ref)
 
+    def drop(self, name: str) -> None:
+        """Let go of a segment."""
+        self._files.pop(name, None)
+
     def release(self, jobs: Sequence[Job]) -> None:
         """Let go of the single files of a call that is done."""
         for name in {job.body.file for job in jobs}:
@@ -242,7 +264,7 @@ class CarryingLine:
             FromQueue,
             records=RECORDS,
             limit=LIMIT,
-            on_batch=lambda _: None,
+            on_batch=self._told,
             on_calls=self._called,
             on_passed=self._passed,
             on_closed=lambda _: on_closed(),
@@ -252,6 +274,11 @@ class CarryingLine:
         file = PosixFile(descriptors[0])
         if isinstance(message, Opened):
             self._bodies.add(message.name, file)
+
+    def _told(self, messages: list[FromQueue]) -> None:
+        for message in messages:
+            if isinstance(message, Unlinked):
+                self._bodies.drop(message.name)
 
     def _called(self, calls: list[tuple[int, FromQueue]]) -> None:
         for serial, message in calls:

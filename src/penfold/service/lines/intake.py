@@ -25,7 +25,7 @@ from penfold.model import Envelope, QueueId, Recipient, Transient
 from penfold.net.channel import Channel
 from penfold.queue.base import BodyWriter
 from penfold.queue.spool.custodian import Custodian
-from penfold.queue.spool.grant import NOT_NOW, BodyGrant, SegmentGrant, Stock
+from penfold.queue.spool.grant import NO_ROOM, NOT_NOW, BodyGrant, SegmentGrant, Stock
 from penfold.queue.spool.record import Accepted
 from penfold.queue.spool.writer import IntakeWriter
 
@@ -33,6 +33,7 @@ T = TypeVar("T")
 RECORDS = "intake"
 HANDOVER = 40.0  # seconds a message waits for the next queue; a queue that is told to end takes up to 30
 GOODBYE = 2.0  # seconds the other end has to publish what it has synced, when this one ends
+PLENTY = 1 << 40  # octets, until the first word on it
 RETRY = 1.0  # seconds between attempts to make a file
 LIMIT = 64 * 1024 * 1024  # octets: a message with 100,000 recipients
 SEGMENTS, BODIES = 2, 32  # kept in stock on the receiving side
@@ -86,9 +87,9 @@ class BodyGranted(msgspec.Struct, frozen=True, array_like=True, tag="body"):
 
 
 class RoomSaid(msgspec.Struct, frozen=True, array_like=True, tag="room"):
-    """Whether there is room for more mail."""
+    """So many octets may come in until the next word on it."""
 
-    free: bool
+    left: int
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave"):
@@ -116,6 +117,7 @@ class QueueLine:
         self._former: IntakeWriter | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._stocked = asyncio.Event()
+        self._left = PLENTY
 
     # -- the seam
 
@@ -124,6 +126,8 @@ class QueueLine:
         writer = self._writer if self._stocked.is_set() or self._former is None else self._former
         if writer is None or (self._channel is not None and self._channel.credits <= 0):
             raise Transient(NOT_NOW)
+        if self._left <= 0:
+            raise Transient(NO_ROOM)
         return writer.begin()
 
     async def accept(
@@ -134,6 +138,10 @@ class QueueLine:
             await self.stocked(HANDOVER)
         if self._writer is None:
             raise Transient(NOT_NOW)
+        # The disk may fill faster than the queue tells: what was promised to hold is counted here meanwhile.
+        self._left -= body.size
+        if self._left <= 0:
+            raise Transient(NO_ROOM)
         return await self._writer.accept(envelope, recipients, body, prefix)
 
     def record(self, lines: bytes) -> bool:
@@ -198,7 +206,8 @@ class QueueLine:
     def _heard(self, messages: list[FromQueue]) -> None:
         for message in messages:
             if isinstance(message, RoomSaid) and self._stock is not None:
-                self._stock.set_room(message.free)
+                self._left = message.left
+                self._stock.set_room(message.left > 0)
             elif isinstance(message, Leave):
                 self._leave()
 
@@ -268,17 +277,14 @@ class IntakeLine:
         self,
         sock: socket,
         custodian: Custodian,
-        room: Callable[[], bool],
         *,
         worker: str,
         record: Callable[[bytes], None],
     ) -> None:
         self._custodian = custodian
-        self._room = room
         self._worker = worker
         self._record = record
         self._granted: set[int] = set()
-        self._said = True
         self._ended = asyncio.Event()
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -287,12 +293,10 @@ class IntakeLine:
         )
         self._run(self._grant(SEGMENTS, BODIES))
 
-    def say_room(self) -> None:
-        """Tell the other end when the answer to "is there room?" has changed."""
-        room = self._room()
-        if room != self._said and self._channel.open:
-            self._said = room
-            self._channel.force(RoomSaid(room))
+    def say_room(self, left: int) -> None:
+        """Tell the other end how many octets it may take in until the next word."""
+        if self._channel.open:
+            self._channel.force(RoomSaid(left))
 
     async def close(self) -> None:
         """End the line: the other end will be joined to our successor, which reads its segments to the end."""

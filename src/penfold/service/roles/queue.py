@@ -71,6 +71,7 @@ class Queue:
             reserve=config.queue.reserve,
         )
         self._spool.custody.hear_ends(self._note_ends)
+        self._spool.custody.hear_unlinked(self._note_unlinked)
         self._room = Room(fs, config.spool, self._place.clock, config.queue.reserve)
         self._local = LocalMailer("local", fs, config.spool)
         self._senders = SendDesk(fs, config.spool)
@@ -130,7 +131,7 @@ class Queue:
         self._lines = [line for line in self._lines if line.alive]
         self._joined += 1
         worker = f"{place}.{self._joined}"
-        line = IntakeLine(sock, self._spool.custody, self._room, worker=worker, record=self._log.append)
+        line = IntakeLine(sock, self._spool.custody, worker=worker, record=self._log.append)
         self._lines.append(line)
 
     async def drain(self, seconds: float) -> None:
@@ -149,13 +150,19 @@ class Queue:
         self._log.close()
 
     def _say_room(self) -> None:
+        left = self._room.left()
         for line in self._lines:
-            line.say_room()
+            line.say_room(left // len(self._lines))
 
     def _note_ends(self, ids: Sequence[QueueId]) -> None:
         now = self._place.clock()
         for id_ in ids:
             self._log.record(events.Finished(at=now, id=id_))
+
+    def _note_unlinked(self, names: Sequence[str]) -> None:
+        self._spool.bodies.forget(names)
+        self._local.forget(names)
+        self._senders.forget(names)
 
     def _sweep(self) -> None:
         said = self._place.config.telemetry
