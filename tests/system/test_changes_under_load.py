@@ -4,7 +4,7 @@ import signal
 import time
 
 import pytest
-from tests.system.host import DOMAIN, Host, text_message, wait_until
+from tests.system.host import DOMAIN, Host, Settings, text_message, wait_until
 from tests.system.torture import SETTINGS, Load, clients, settled
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("host")]
@@ -43,23 +43,55 @@ def test_reloads_in_mid_load_lose_no_connection_and_no_message():
         account(host, load)
     print(f"{len(load.acknowledged)} acknowledged, refused: {dict(load.refused)}")
     assert load.lost_connections == 0, "a message under way was cut off"
-    # A session that is idle hears 421; a message that had spilled into a file of the old queue is put off.
+    # Sessions go on with the process that greeted them; only a message that had spilled into a file of the old queue is
+    # put off, and the second change ends the sessions of the first generation.
     assert sum(count for reply, count in load.refused.items() if not reply.startswith("421")) < 10, load.refused
 
 
-def test_a_session_under_way_at_a_reload_is_finished_with_250():
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2], ids=["reload", "upgrade"])
+def test_a_session_under_way_at_a_change_goes_on_and_is_answered(number: signal.Signals):
     with Host(SETTINGS) as host, host.connect() as client:
         client.say("EHLO client.test")
         client.say("MAIL FROM:<eve@other.test>")
         client.say(f"RCPT TO:<alice@{DOMAIN}>")
         assert client.say("DATA").startswith(b"354")
         old = host.pids("queue")
-        host.reload()
+        host.signal(number)
         wait_until(lambda: host.pids("queue") not in ([], old), host.log)
         client.send(text_message("over the change"))
         assert client.say(".").startswith(b"250")
-        assert client.say("NOOP").startswith((b"250", b"421"))
         assert b"over the change" in host.wait_for("alice")[0]
+        assert client.say("NOOP").startswith(b"250")
+        assert client.say("QUIT").startswith(b"221")
+
+
+def test_the_second_change_ends_the_sessions_from_before_the_first():
+    with Host(SETTINGS) as host, host.connect() as client:
+        client.say("EHLO client.test")
+        host.reload()
+        assert client.say("NOOP").startswith(b"250")
+        host.reload()
+        assert client.rest().startswith(b"421 4.3.2")
+
+
+def test_a_stop_after_a_change_does_not_wait_for_the_sessions_from_before():
+    with Host(SETTINGS) as host, host.connect() as client:
+        client.say("EHLO client.test")
+        host.reload()
+        began = time.monotonic()
+        host.stop()
+        assert time.monotonic() - began < 10
+        assert client.rest().startswith(b"421 4.3.2")
+
+
+def test_a_table_in_error_at_a_reload_changes_nothing():
+    good = "postmaster: alice\n"
+    options = {**SETTINGS.options, "routing": {"aliases": ["{home}/aliases"]}}
+    with Host(Settings(options, files={"aliases": good})) as host:
+        (host.home / "aliases").write_text(good + "no colon here\n")
+        host.reload()
+        assert "the old configuration stays in force" in host.log()
+        assert "aliases:2" in host.log().split("stays in force:")[1]
 
 
 def test_a_bad_configuration_at_a_reload_changes_nothing():

@@ -118,6 +118,10 @@ class Driver:
         self._empty.clear()
         return link
 
+    async def deserted(self) -> None:
+        """Wait until no link is left."""
+        await self._empty.wait()
+
     async def drain(self, seconds: float) -> None:
         """Ask every session to end, wait up to ``seconds``, cut the rest."""
         for link, session in list(self.links.items()):

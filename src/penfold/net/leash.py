@@ -24,9 +24,14 @@ class Join(msgspec.Struct, frozen=True, array_like=True, tag="join"):
 
 
 class Drain(msgspec.Struct, frozen=True, array_like=True, tag="drain"):
-    """To a role: finish what is under way, for up to ``seconds``, and exit."""
+    """To a role: finish what is under way, for up to ``seconds``, and exit.
+
+    With ``patience`` conversations are left alone for so many seconds, until they end by themselves; a second Drain
+    ends the patience.
+    """
 
     seconds: float
+    patience: float = 0.0
 
 
 class Ready(msgspec.Struct, frozen=True, array_like=True, tag="ready"):

@@ -11,6 +11,7 @@ from penfold.config.sections import Config
 from penfold.net.leash import Leash
 from penfold.service import books, early, memory, opener, outgoing, privileges, sockets, succession, unix, values
 from penfold.service.apart import apart
+from penfold.service.compose import House
 from penfold.service.notes import SupervisorNotes
 from penfold.service.roles import base
 from penfold.service.roles import execute as exec_role
@@ -145,6 +146,7 @@ def load_apart(path: str) -> tuple[Config, tuple[str, ...]]:
 
     def load() -> tuple[Config, tuple[str, ...]]:
         config, findings = load_checked(path)
+        House(unix.within_rights(config))  # reads the tables: one that is in error is told with file and line
         return config, tuple(map(str, findings))
 
     return apart(load, tuple[Config, tuple[str, ...]])

@@ -39,6 +39,7 @@ LINES = (
 )
 SINGLE = ("auth", "exec", "opener", "local", "send", "queue")  # in the order they start
 DRAIN_SECONDS = 30.0
+PATIENCE = 600.0  # seconds that sessions of an old generation may go on
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 _FIRST_PAUSE, _LONGEST_PAUSE, _STABLE = 0.2, 30.0, 10.0
 _ONE_WISH = 0.5  # seconds
@@ -85,6 +86,7 @@ class Child:
     began: float
     ready: bool = False
     draining: bool = False
+    patient: bool = False  # draining, but its conversations may go on
     problem: str = ""
 
 
@@ -328,13 +330,15 @@ class Supervisor:
         self._succeed(list(self._children.values()))
 
     def _succeed(self, old: Sequence[Child]) -> None:
-        """Start this generation. A role that exists once waits for its predecessor to end; receivers do not."""
+        """Start this generation. A role that exists once waits for its predecessor to end; receivers do not: theirs
+        may let its sessions go on, but only until the next change, so that there are two generations at most.
+        """
         taken = {(child.seat.role, child.seat.number) for child in old if child.seat.role in SINGLE}
         for seat in self._plan.seats(self._generation):
             if (seat.role, seat.number) not in taken:
                 self._start(seat)
         for child in old:
-            self._drain(child)
+            self._drain(child, PATIENCE if child.seat.role == "receive" else 0.0)
 
     def _adopt(self, kept: Kept) -> Child:
         """Take a child over from the program that was here before."""
@@ -358,9 +362,9 @@ class Supervisor:
         except OSError as error:
             self._notes.reloaded(ok=False, detail=f"the new version cannot be executed: {error}")
 
-    def _drain(self, child: Child) -> None:
-        child.draining = True
-        child.leash.send(Drain(DRAIN_SECONDS))
+    def _drain(self, child: Child, patience: float = 0.0) -> None:
+        child.draining, child.patient = True, patience > 0.0
+        child.leash.send(Drain(DRAIN_SECONDS, patience))
 
     def _stop(self) -> None:
         now = time.monotonic()
@@ -380,7 +384,7 @@ class Supervisor:
         for role in ("receive", "queue", "send", "local", "exec", "opener", "auth"):
             mine = [child for child in self._children.values() if child.seat.role == role]
             for child in mine:
-                if not child.draining:
+                if not child.draining or child.patient:
                     self._drain(child)
             if mine:
                 return

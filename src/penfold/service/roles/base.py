@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from socket import socket
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from penfold.config.sections import Config
 from penfold.model.ids import base32
@@ -22,6 +22,8 @@ from penfold.service.supervisor import Seat
 from penfold.telemetry.eventlog import EventLog
 from penfold.telemetry.events import Recorder
 from penfold.telemetry.metrics import Metrics
+
+_ORPHAN_SECONDS = 10.0  # to finish, once the supervisor is gone
 
 Listeners = Mapping[str, list[socket]]
 
@@ -37,6 +39,42 @@ class Role(Protocol):
 
     async def drain(self, seconds: float) -> None:
         """Finish what is under way, for up to so many seconds; then the process exits."""
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A role that can let others go on in its place while what it has begun ends by itself."""
+
+    async def retire(self) -> None:
+        """Begin nothing new; returns when nothing is under way."""
+
+
+class Leaving:
+    """When a role's end was asked for, and how."""
+
+    def __init__(self) -> None:
+        self._asked: asyncio.Future[Drain] = asyncio.get_running_loop().create_future()
+        self._hurried = asyncio.Event()
+
+    def ask(self, drain: Drain) -> None:
+        """Hear of a Drain; the second one ends the patience of the first."""
+        if self._asked.done():
+            self._hurried.set()
+        else:
+            self._asked.set_result(drain)
+
+    async def asked(self) -> Drain:
+        """Wait for the first Drain."""
+        return await self._asked
+
+    async def patiently(self, role: Role, seconds: float) -> None:
+        """Let a role retire, for up to so many seconds, or until there is hurry."""
+        if not seconds or not isinstance(role, Patient):
+            return
+        ends = {asyncio.ensure_future(role.retire()), asyncio.ensure_future(self._hurried.wait())}
+        await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,37 +125,37 @@ def work(
 
 async def _live(make: Callable[[Place], Role], place: Place, leash: Leash) -> int:
     role = make(place)
-    ended: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    leaving = Leaving()
     loop = asyncio.get_running_loop()
-    loop.add_reader(leash.fileno(), _hear, leash, role, ended)
+    loop.add_reader(leash.fileno(), _hear, leash, role, leaving)
     try:
         await role.start()
     except BaseException:
         loop.remove_reader(leash.fileno())
         raise
     leash.send(Ready())
-    seconds = await ended
+    end = await leaving.asked()
+    await leaving.patiently(role, end.patience)
     try:
-        async with asyncio.timeout(seconds + 5.0):
-            await role.drain(seconds)
+        async with asyncio.timeout(end.seconds + 5.0):
+            await role.drain(end.seconds)
     except TimeoutError:
         return 75
     return 0
 
 
-def _hear(leash: Leash, role: Role, ended: "asyncio.Future[float]") -> None:
+def _hear(leash: Leash, role: Role, leaving: Leaving) -> None:
     heard = leash.receive()
     if heard is None:
         # The supervisor is gone: whoever starts the next one expects a free house.
         asyncio.get_running_loop().remove_reader(leash.fileno())
-        if not ended.done():
-            ended.set_result(10.0)
+        leaving.ask(Drain(_ORPHAN_SECONDS))
         return
     message, descriptors = heard
     if isinstance(message, Join):
         role.join(message.role, message.generation * 1000 + message.number % 1000, socket(fileno=descriptors[0]))
-    elif isinstance(message, Drain) and not ended.done():
-        ended.set_result(message.seconds)
+    elif isinstance(message, Drain):
+        leaving.ask(message)
 
 
 def world(recorder: Recorder, driver: Driver, clock: Callable[[], float] = time.time) -> World:

@@ -133,6 +133,7 @@ class Queue:
         worker = f"{place}.{self._joined}"
         line = IntakeLine(sock, self._spool.custody, worker=worker, record=self._log.append)
         self._lines.append(line)
+        self._say_room()
 
     async def drain(self, seconds: float) -> None:
         """Stop scheduling, let deliveries under way finish, close the spool."""

@@ -122,8 +122,14 @@ class Receive:
         joins: dict[str, Callable[[socket], None]] = {"queue": self._queue.join, "auth": self._auth.join}
         joins[role](sock)
 
+    async def retire(self) -> None:
+        """Accept no more; returns when the last session has ended."""
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        await self._driver.deserted()
+
     async def drain(self, seconds: float) -> None:
-        """Accept no more, let sessions end, give the segment back."""
+        """Accept no more, ask sessions to end, give the segment back."""
         for acceptor in self._acceptors:
             acceptor.stop()
         await self._driver.drain(seconds)
