@@ -21,7 +21,7 @@ from penfold.service.control import EX_UNAVAILABLE, RefusedError, Say
 from penfold.telemetry import events, why
 from penfold.telemetry.status import Status
 from penfold.transport.dispatch.explain import explain
-from penfold.transport.dispatch.router import Routing
+from penfold.directory.routing import Routing
 
 _decoder: msgspec.json.Decoder[ask.AnyRequest] = msgspec.json.Decoder(ask.AnyRequest)
 _ROUTES = frozenset({"smtp", "lmtp", "discard"})

@@ -24,7 +24,7 @@ from penfold.service.page import PageSession
 from penfold.service.roles.base import Place, every
 from penfold.telemetry.events import Recorder
 from penfold.telemetry.metrics import Metrics
-from penfold.transport.dispatch.router import Routing
+from penfold.directory.routing import Routing
 
 PICKUP_SECONDS = 10.0
 CONNECTIONS = 64  # at once on each of the sockets

@@ -18,7 +18,7 @@ from penfold.service.control import MOST_OCTETS, ControlSession, RefusedError
 from penfold.service.desk import Office, OperatorDesk, read_route
 from penfold.telemetry.events import Operator, Remembered
 from penfold.telemetry.status import Status
-from penfold.transport.dispatch.router import Routing
+from penfold.directory.routing import Routing
 
 CONFIG = """
 hostname = "mx.example.test"

@@ -1,10 +1,7 @@
 """What the queue manager makes of a routing decision: the postmaster is rescued, heirs get what they inherit."""
 
-from penfold.directory.routing import Routing
 from penfold.model import Address, Notify, Recipient
 from penfold.routing.base import Decision, Expand, Refuse, Step
-
-__all__ = ["Routing", "inherited", "is_postmaster", "rescue_postmaster"]
 
 
 def is_postmaster(address: Address) -> bool:
