@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from penfold.directory.aliases import read_aliases
+from penfold.directory.routing import Routing
 from penfold.model import Address, QueueId, Recipient, Route, parse_address
 from penfold.queue.admin import QueueAdmin, Selection
 from penfold.routing.rules import RouterSettings
@@ -21,7 +22,6 @@ from penfold.service.control import EX_UNAVAILABLE, RefusedError, Say
 from penfold.telemetry import events, why
 from penfold.telemetry.status import Status
 from penfold.transport.dispatch.explain import explain
-from penfold.directory.routing import Routing
 
 _decoder: msgspec.json.Decoder[ask.AnyRequest] = msgspec.json.Decoder(ask.AnyRequest)
 _ROUTES = frozenset({"smtp", "lmtp", "discard"})

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from socket import socket
 
+from penfold.directory.routing import Routing
 from penfold.intake.transaction import Door
 from penfold.net.driver import Driver
 from penfold.net.link import Session
@@ -24,7 +25,6 @@ from penfold.service.page import PageSession
 from penfold.service.roles.base import Place, every
 from penfold.telemetry.events import Recorder
 from penfold.telemetry.metrics import Metrics
-from penfold.directory.routing import Routing
 
 PICKUP_SECONDS = 10.0
 CONNECTIONS = 64  # at once on each of the sockets

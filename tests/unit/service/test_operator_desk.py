@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penfold.config.load import loads
+from penfold.directory.routing import Routing
 from penfold.model import Envelope, Origin, Recipient, Reply, Route, parse_address
 from penfold.queue.base import Later
 from penfold.queue.memory import MemoryAdmin, MemoryQueue
@@ -18,7 +19,6 @@ from penfold.service.control import MOST_OCTETS, ControlSession, RefusedError
 from penfold.service.desk import Office, OperatorDesk, read_route
 from penfold.telemetry.events import Operator, Remembered
 from penfold.telemetry.status import Status
-from penfold.directory.routing import Routing
 
 CONFIG = """
 hostname = "mx.example.test"
