@@ -402,6 +402,11 @@ class Range:
         found = self.queued()
         return found is not None and all(str(each["recipient"]).endswith(FAR) for each in found)
 
+    def _resting(self) -> bool:
+        """Whether all that waits is held."""
+        found = self.queued()
+        return found is not None and all(each["state"] == "held" for each in found)
+
     def _settle(self) -> list[tuple[str, str]]:
         """Wait until all that can be delivered is; gives what lies there once more than before."""
         before = {key: len(times) for key, times in self.delivered.copies.items()}
@@ -439,7 +444,7 @@ class Range:
     def bring_home(self) -> None:
         """Send what waits for nobody to alice, so that it can be counted too."""
         self.order("hold")
-        wait_until(lambda: all(each["state"] == "held" for each in self.queued() or [{"state": ""}]), self.host.log)
+        wait_until(self._resting, self.host.log)
         for each in self._far():
             request = {"do": "edit", "id": each["id"], "addresses": [f"alice@{DOMAIN}"], "recipient": each["recipient"]}
             for _ in ask(str(self.host.data), request):
