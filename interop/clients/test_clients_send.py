@@ -146,13 +146,12 @@ class TestCurl:
         self.curl(host, "smtp smtp", mark)
         assert delivered(host, "bob", mark).endswith(b"\n\n.dot\nlast\n")
 
-    @pytest.mark.parametrize("mechanism", MECHANISMS)
+    # Debian's curl is built without SCRAM; msmtp shows that.
+    @pytest.mark.parametrize("mechanism", [each for each in MECHANISMS if not each.startswith("SCRAM")])
     @pytest.mark.parametrize("url", ["smtp submission", "smtps submissions"])
     def test_logged_in(self, host: Host, mechanism: str, url: str):
         mark = token()
         words = ["--ssl-reqd", "--user", f"{ALICE}:alice-demo", "--login-options", f"AUTH={mechanism}"]
-        if mechanism.startswith("SCRAM") and "gsasl" not in run([program("curl"), "--version"]).lower():
-            pytest.skip("this curl has no SCRAM")
         self.curl(host, url, mark, *words)
         assert b"with ESMTPSA " in delivered(host, "bob", mark)
 

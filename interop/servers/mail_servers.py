@@ -97,7 +97,7 @@ class MailServer:
 
     def accepts(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, self.said()
+        assert self._process.poll() is None, f"it ended with {self._process.returncode}; {self.said()}"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as sock:
             return sock.recv(3) == b"220"
         return False

@@ -1,7 +1,7 @@
 """The host as a whole: it starts, takes mail in, delivers it, and stops leaving nothing behind."""
 
 import pytest
-from tests.system.host import DOMAIN, Host, text_message
+from tests.system.host import DOMAIN, Host, Settings, text_message
 
 pytestmark = pytest.mark.xdist_group("host")
 
@@ -23,3 +23,11 @@ def test_mail_taken_in_before_a_stop_is_delivered_after_the_next_start():
         host.restart()
         assert len(host.wait_for("alice", 20)) == 20
         assert len(host.wait_for("bob", 20)) == 20
+
+
+def test_it_works_under_the_closest_umask_and_its_roster_can_be_read():
+    with Host(Settings(wrapper=("sh", "-c", 'umask 077; exec "$@"', "sh"))) as host:
+        with host.smtp() as client:
+            client.sendmail("eve@other.test", [f"alice@{DOMAIN}"], text_message("closed"))
+        host.wait_for("alice")
+        assert (host.data / "run/roster.json").stat().st_mode & 0o777 == 0o644

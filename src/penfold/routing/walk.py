@@ -119,7 +119,7 @@ class Walk:
         if not isinstance(first, Expand) or not first.recipients:
             return first
         problem = self._ends(first.recipients)
-        return first if problem is None else Refuse(problem, local=True)
+        return first if problem is None else self._postmaster(recipient, Refuse(problem, local=True))
 
     def _ends(self, recipients: tuple[Recipient, ...]) -> Reply | None:
         """Search for one deliverable end; None when there is one, else the reply that says why there is none."""

@@ -75,6 +75,7 @@ class RosterNotes:
         roster = Roster(os.getpid(), self._started, penfold.__version__, tuple(self._members.values()))
         with contextlib.suppress(OSError):  # status is for people; the host works without
             with open(f"{self._path}.new", "wb") as file:
+                os.fchmod(file.fileno(), 0o644)  # role queue reads it, whatever our umask
                 file.write(msgspec.json.encode(roster))
             os.rename(f"{self._path}.new", self._path)
 

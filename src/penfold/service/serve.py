@@ -13,11 +13,10 @@ from penfold.service import books, early, memory, opener, outgoing, privileges, 
 from penfold.service.apart import apart
 from penfold.service.compose import House
 from penfold.service.notes import SupervisorNotes
-from penfold.service.roles import base
+from penfold.service.roles import base, local
 from penfold.service.roles import execute as exec_role
 from penfold.service.roles.auth import Auth, verifiers
 from penfold.service.roles.base import Place
-from penfold.service.roles.local import Local
 from penfold.service.roles.queue import Queue
 from penfold.service.roles.receive import Receive
 from penfold.service.roles.send import Send
@@ -94,7 +93,7 @@ def works(certificates: Certificates, tallies: Tallies, metrics: Metrics | None 
             writes=_queue_writes if agents else lambda _: None,
             secrets=outgoing.login,
         ),
-        "local": post(Local, user=lambda config: config.roles.user_local, writes=_local_writes),
+        "local": post(local.alone, user=lambda config: config.roles.user_local, writes=_local_writes),
         "send": post(Send, user=lambda config: config.roles.user_queue, secrets=outgoing.login),
         "auth": post(Auth, user=lambda config: config.roles.user_auth, secrets=verifiers),
         "receive": post(

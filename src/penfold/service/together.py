@@ -34,7 +34,10 @@ DRAIN_SECONDS = 10.0
 
 
 class Together:
-    """A whole mail host on one event loop. ``clock`` gives POSIX seconds: whoever moves it calls ``look``."""
+    """A whole mail host on one event loop. ``clock`` gives POSIX seconds: whoever moves it calls ``look``.
+
+    The umask stays what it is: it belongs to the process, and mailboxes are made with it.
+    """
 
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.time) -> None:
         self._config = unix.within_rights(config)

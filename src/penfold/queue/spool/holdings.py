@@ -188,8 +188,7 @@ class Holdings:
             self.ended(work.ended)
         if finished:
             self._chores.after("carry", CARRY_AFTER)
-        if work.doomed or self.shelf.empty():
-            self._chores.after("clear", CLEAR_AFTER)
+        self._chores.after("clear", CLEAR_AFTER)
 
     def _park(self, message: Message, entry: Entry) -> None:
         if not entry.open:

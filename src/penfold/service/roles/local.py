@@ -33,8 +33,6 @@ class Local:
 
     async def start(self) -> None:
         """Get ready."""
-        mode = int(self._place.config.delivery.mode, 8)
-        os.umask(0o077 & ~mode & ~((mode & 0o044) >> 2))  # directories let in whoever may read the files
         root = self._place.config.delivery.mail_root
         for place in (root, *parents(root, (account.path for account in values.accounts(self._place.config)))):
             os.makedirs(place, mode=0o750, exist_ok=True)
@@ -65,3 +63,10 @@ def parents(root: str, mailboxes: Iterable[str]) -> list[str]:
     """Give the directories below ``root`` that the mailboxes lie in: one a domain, as a rule."""
     found = {os.path.dirname(os.path.normpath(path)) for path in mailboxes}
     return sorted(path for path in found if path.startswith(f"{os.path.normpath(root)}/"))
+
+
+def alone(place: Place) -> Local:
+    """Make the role in a process of its own: the umask is the whole process's, and makes the mode of mailboxes."""
+    mode = int(place.config.delivery.mode, 8)
+    os.umask(0o077 & ~mode & ~((mode & 0o044) >> 2))  # directories let in whoever may read the files
+    return Local(place)
