@@ -22,7 +22,7 @@ test: $(VENV)/.ready
 	@tools/peers.sh
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow'
-	$(BIN)/python -m pytest -m slow -p no:randomly
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup -p no:randomly
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .
