@@ -4,14 +4,17 @@ A trick may be refused, or end in a mailbox of ours; nothing may ever leave. All
 whatever was sent on would be caught there, and nothing may be queued for another host either.
 """
 
+import os
 import shutil
 import smtplib
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
-from tests.system.host import DOMAIN, ROOT, USERS, Host, Settings, text_message, unverified, wait_until
+from tests.system.host import DOMAIN, ROOT, SOURCE, USERS, Host, Settings, text_message, unverified, wait_until
 
 pytestmark = pytest.mark.xdist_group("host")
 
@@ -222,6 +225,29 @@ def test_targets_of_aliases_and_forward_files_are_not_read_as_ways_to_elsewhere(
         client.say(f"RCPT TO:<carol@{DOMAIN}>")
         client.say("DATA")
         assert client.say(text_message("last") + b".").startswith(b"250")
+    host.wait_for("carol", before + 1)
+    assert_nothing_left(host, trap)
+
+
+# Through sendmail -bs our own users speak, who may write to anybody: but not so that others' names hide behind ours.
+OURS = [literal for literal in LITERALS if literal != "[10.1.2.3]"]
+HIDDEN = (*TARGETS, *(form for literal in OURS for form in (f"u%{AWAY}@{literal}", f"{AWAY}!u@{literal}")))
+
+
+def test_sendmail_bs_takes_no_way_to_elsewhere_under_our_names(host: Host, trap: Trap):
+    before = host.count("carol")
+    tries = "".join(
+        f"MAIL FROM:<>\r\nRCPT TO:<{trick}>\r\nDATA\r\nSubject: trick\r\n\r\n.\r\nRSET\r\n" for trick in HIDDEN
+    )
+    last = f"MAIL FROM:<>\r\nRCPT TO:<carol@{DOMAIN}>\r\nDATA\r\nSubject: last\r\n\r\n.\r\nQUIT\r\n"
+    said = subprocess.run(
+        [sys.executable, "-m", "penfold.cli.sendmail", "-bs"],
+        input=f"EHLO here\r\n{tries}{last}".encode(),
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "PENFOLD_CONFIG": str(host.config)},
+        check=True,
+    ).stdout
+    assert said.splitlines()[-1].startswith(b"221"), said
     host.wait_for("carol", before + 1)
     assert_nothing_left(host, trap)
 

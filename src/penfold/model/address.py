@@ -11,6 +11,7 @@ Trust: parses text from anywhere; every rejection is an AddressError with a reas
 
 import re
 from functools import lru_cache
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 import idna
 import msgspec
@@ -18,7 +19,6 @@ import msgspec
 _ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
-_IPV4 = re.compile(r"(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}\Z")
 _LITERAL = re.compile(r"\[(?:IPv6:[0-9A-Fa-f:.]{2,45}|[0-9.]{7,15}|[A-Za-z0-9-]+:[!-Z^-~]+)\]\Z")
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*)"\Z')
 
@@ -129,11 +129,14 @@ def _checked_literal(text: str) -> str:
     if not _LITERAL.match(text):
         raise AddressError("bad address literal")
     inside = text[1:-1]
-    if inside[:5].lower() == "ipv6:":
-        return "[IPv6:" + inside[5:].lower() + "]"
-    if inside[0].isdigit() and not _IPV4.match(inside) and ":" not in inside:
-        raise AddressError("bad IPv4 address literal")
-    return text
+    try:
+        # SECURITY: one spelling for each host, so that none of our own addresses looks like somebody else's.
+        if inside[:5].lower() == "ipv6:":
+            six = IPv6Address(inside[5:])
+            return f"[{six.ipv4_mapped}]" if six.ipv4_mapped else f"[IPv6:{six.compressed}]"
+        return text if ":" in inside else f"[{IPv4Address(inside)}]"
+    except AddressValueError as error:
+        raise AddressError(f"bad address literal: {error}") from None
 
 
 def display_domain(domain: str) -> str:

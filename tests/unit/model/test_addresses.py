@@ -19,6 +19,8 @@ from penfold.model.address import display_domain
         ('"a@b"@example.org', "a@b", "example.org"),
         ("bob@[192.0.2.1]", "bob", "[192.0.2.1]"),
         ("bob@[ipv6:2001:DB8::1]", "bob", "[IPv6:2001:db8::1]"),
+        ("bob@[IPv6:0:0:0:0:0:0:0:1]", "bob", "[IPv6:::1]"),
+        ("bob@[IPv6:::ffff:127.0.0.1]", "bob", "[127.0.0.1]"),
         ("josé@bücher.example", "josé", "xn--bcher-kva.example"),
         ("a!b!c@example.org", "a!b!c", "example.org"),
         ("a%b@example.org", "a%b", "example.org"),
@@ -32,7 +34,8 @@ def test_addresses_that_are_good(text, local, domain):
 @pytest.mark.parametrize(
     "text",
     ["", "@", "@example.org", "bob@", "a b@example.org", "bob@ex ample.org", "bob@-x.example", "bob@x..example",
-     "bob@[300.1.1.1]", "bob@[", '"bob@example.org', '"bob"x@example.org', '"bob"@', ".bob@example.org",
+     "bob@[300.1.1.1]", "bob@[127.0.0.01]", "bob@[IPv6:1::2::3]",
+     "bob@[IPv6:zz]", "bob@[", '"bob@example.org', '"bob"x@example.org', '"bob"@', ".bob@example.org",
      "bob.@example.org", "b..b@example.org", "bob@" + "x" * 64 + ".example", "x" * 65 + "@example.org",
      "bob@" + "x." * 130 + "example", "bob@example.org\r\n", "bob@exa\0mple.org", "<bob@example.org>"],
 )  # fmt: skip
