@@ -4,7 +4,7 @@ from penfold.message import escape
 from penfold.message.trace import delivered_to_field, received_field, return_path_field
 from penfold.model import Address, AddressError, Origin, parse_address
 from penfold.model.address import display_domain
-from penfold.protocols.smtp.grammar import Refusal, decode_xtext, encode_xtext, parse_parameters, parse_path
+from penfold.protocols.smtp.grammar import Refusal, decode_xtext, parse_parameters, parse_path
 
 SEEDS: list[bytes] = [
     b'"a \\" b"@[192.0.2.1]',
@@ -57,4 +57,4 @@ def _parse(text: str) -> None:
         plain = decode_xtext(text)
     except Refusal:
         return
-    assert decode_xtext(encode_xtext(plain)) == plain
+    assert decode_xtext(escape.xtext(plain)) == plain

@@ -1,13 +1,12 @@
 """swaks, msmtp, curl and smtplib send through Penfold: in the clear, under TLS, logged in by every mechanism."""
 
-import os
-import shutil
 import smtplib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.missing import program
 from tests.system.host import DOMAIN, Host, Settings, token, unverified
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("clients")]
@@ -20,16 +19,6 @@ MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 def host() -> Iterator[Host]:
     with Host(Settings()) as host:
         yield host
-
-
-def program(name: str) -> str:
-    """Find a client; without it the test is skipped, in CI it fails."""
-    found = shutil.which(name)
-    if found:
-        return found
-    if "PENFOLD_CI" in os.environ:
-        pytest.fail(f"{name} is not installed")
-    pytest.skip(f"{name} is not installed")
 
 
 def run(argv: list[object], data: bytes = b"", good: tuple[int, ...] = (0,)) -> str:

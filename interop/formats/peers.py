@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pytest
+from tests import missing
 
 NOBODY = 65534
 _ELSEWHERE = ("/usr/bin/mh", "/usr/lib/mh", "/usr/lib/dovecot", "/usr/libexec/dovecot")
@@ -19,12 +19,7 @@ _ELSEWHERE = ("/usr/bin/mh", "/usr/lib/mh", "/usr/lib/dovecot", "/usr/libexec/do
 
 def program(name: str) -> str:
     """Find a peer program; without it the test is skipped, in CI it fails."""
-    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(_ELSEWHERE))
-    if found:
-        return found
-    if "PENFOLD_CI" in os.environ:
-        pytest.fail(f"{name} is not installed")
-    pytest.skip(f"{name} is not installed")
+    return missing.program(name, *_ELSEWHERE)
 
 
 def uid() -> int:

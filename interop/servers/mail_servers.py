@@ -11,41 +11,28 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+from tests.missing import missing
+from tests.system.host import PATIENCE, wait_until
 
 PEERS = Path(os.environ.get("PENFOLD_PEERS") or Path(__file__).resolve().parents[2] / "build" / "peers")
 DOMAIN = "peer.test"
 USERS = ("paul", "eve", "vera")
-PATIENCE = 30.0
 
 
 def unpacked(program: str) -> Path:
     """Find a program of an unpacked server; without it the test is skipped, in CI it fails."""
     path = PEERS / program
-    reason = f"{path} is not there (tools/peers.sh unpacks it)"
     if os.geteuid() != 0:
-        reason = f"{program} runs only where root starts it"
-    elif path.exists():
-        return path
-    if "PENFOLD_CI" in os.environ:
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def wait_until(true, what, seconds: float = PATIENCE) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, what() if callable(what) else what
-        time.sleep(0.03)
+        missing(f"{program} runs only where root starts it")
+    return path if path.exists() else missing(f"{path} is not there (tools/peers.sh unpacks it)")
 
 
 class MailServer:

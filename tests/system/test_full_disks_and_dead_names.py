@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.missing import missing
 from tests.system.host import DOMAIN, ROOT, Host, Settings, text_message, token, wait_until
 
 pytestmark = [pytest.mark.xdist_group("host")]
@@ -25,9 +26,7 @@ def small_disk(size: str) -> Iterator[Path]:
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", place], check=False)
     if done.returncode != 0:
         place.rmdir()
-        if "PENFOLD_CI" in os.environ:
-            pytest.fail("a tmpfs cannot be mounted here")
-        pytest.skip("a tmpfs cannot be mounted here")
+        missing("a tmpfs cannot be mounted here")
     try:
         yield place
     finally:

@@ -1,14 +1,13 @@
 """The resolver against a real authoritative server."""
 
 import asyncio
-import os
 import random
-import shutil
 import socket
 import subprocess
 import time
 
 import pytest
+from tests.missing import program
 
 from penfold.model import Permanent
 from penfold.net.answers import answers_to, ask
@@ -83,15 +82,6 @@ remote-control:
 """
 
 
-def program():
-    found = shutil.which("nsd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if found is None:
-        if os.environ.get("PENFOLD_CI"):
-            pytest.fail("nsd is missing")
-        pytest.skip("nsd is not installed")
-    return found
-
-
 def free_port():
     with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
         stream.bind(("127.0.0.1", 0))
@@ -130,7 +120,9 @@ def nsd(tmp_path_factory):
         config += f'zone:\n  name: "{name}"\n  zonefile: "{name}"\n'
     (folder / "nsd.conf").write_text(config)
     with subprocess.Popen(
-        [program(), "-d", "-c", str(folder / "nsd.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [program("nsd", "/usr/sbin", "/sbin"), "-d", "-c", str(folder / "nsd.conf")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as process:
         try:
             wait_until_it_answers(server, process, folder / "nsd.log")

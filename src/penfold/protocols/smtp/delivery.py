@@ -8,8 +8,9 @@ Standards: RFC 5321 §3.3; RFC 1870 §6; RFC 6152 §3; RFC 3030 §3; RFC 6531 §
 
 from collections.abc import Iterator, Mapping
 
+from penfold.message.escape import xtext
 from penfold.model import Address, BodyType, Notify, Reply
-from penfold.protocols.smtp.grammar import encode_orcpt, encode_xtext
+from penfold.protocols.smtp.grammar import encode_orcpt
 from penfold.protocols.smtp.steps import ForwardPath, Transaction
 
 _NO_UTF8 = Reply.of(550, "5.6.7", "The next host does not take non-ASCII addresses (SMTPUTF8)")
@@ -87,7 +88,7 @@ class Delivery:
             words.append("SMTPUTF8")
         if "DSN" in offered:
             words += [f"RET={transaction.ret}"] if transaction.ret else []
-            words += [f"ENVID={encode_xtext(transaction.envid)}"] if transaction.envid else []
+            words += [f"ENVID={xtext(transaction.envid)}"] if transaction.envid else []
         return " ".join(words).encode()
 
     def rcpts(self) -> Iterator[tuple[int, bytes]]:

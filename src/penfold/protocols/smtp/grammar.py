@@ -6,6 +6,7 @@ Trust: the client's; every refusal is a ``Refusal`` carrying the reply, and the 
 
 import re
 
+from penfold.message.escape import utf8_xtext, xtext
 from penfold.model import Address, AddressError, MailError, Reply, ascii_domain, parse_address
 from penfold.protocols.smtp import replies
 
@@ -18,9 +19,7 @@ _HOP = re.compile(r"@(\[[^\]]*\]|[^,:\[\]@]+)")
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u0080-\U0010ffff]+))?\Z")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 _HEX = re.compile(r"\+([0-9A-F]{2})")
-_NOT_XCHAR = re.compile(rb"[^!-*,-<>-~]")
 _UNITEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
-_NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
 
 
 class Refusal(MailError):
@@ -101,11 +100,6 @@ def decode_xtext(text: str) -> str:
     return _printable(decoded)
 
 
-def encode_xtext(text: str) -> str:
-    """Encode text as xtext, its octets being UTF-8."""
-    return _NOT_XCHAR.sub(lambda match: b"+%02X" % match[0][0], text.encode()).decode()
-
-
 def decode_orcpt(text: str) -> str:
     r"""Decode an ORCPT value into ``addr-type;address``; utf-8 types may hold ``\x{...}`` and raw UTF-8 (RFC 6533)."""
     kind, semicolon, value = text.partition(";")
@@ -129,5 +123,5 @@ def encode_orcpt(orcpt: str) -> str:
     r"""Write ``addr-type;address`` as an ORCPT value in ASCII: xtext, or ``\x{...}`` for utf-8 types (RFC 6533 §3)."""
     kind, _, value = orcpt.partition(";")
     if kind.lower() != "utf-8":
-        return f"{kind};{encode_xtext(value)}"
-    return f"{kind};" + _NOT_QCHAR.sub(lambda match: f"\\x{{{ord(match[0]):02X}}}", value)
+        return f"{kind};{xtext(value)}"
+    return f"{kind};{utf8_xtext(value)}"
