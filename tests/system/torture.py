@@ -35,7 +35,7 @@ class Load:
     tried: set[str] = field(default_factory=set)
     acknowledged: dict[str, tuple[str, ...]] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
-    lost_connections: int = 0  # after MAIL was accepted
+    lost_connections: list[str] = field(default_factory=list)  # after MAIL was accepted: at which command, and how
     closed_idle: int = 0  # before it: a session may be ended between two messages (RFC 5321 §3.8)
 
 
@@ -94,17 +94,18 @@ class Client(threading.Thread):
         octets = LARGE if chance.random() < self._share else chance.randrange(20, 3000)
         load = self._load
         load.tried.add(number)
-        under_way = False
+        under_way = ""
         try:
             line.ehlo_or_helo_if_needed()
             code, said = line.mail(f"carol@{DOMAIN}")
             if code != 250:
                 raise smtplib.SMTPSenderRefused(code, said, "")
-            under_way = True
+            under_way = "RCPT"
             for user in users:
                 code, said = line.rcpt(f"{user}@{DOMAIN}")
                 if code != 250:
                     raise smtplib.SMTPResponseException(code, said)
+            under_way = "DATA"
             code, said = line.data(numbered(number, octets, chance))
             if code != 250:
                 raise smtplib.SMTPDataError(code, said)
@@ -113,9 +114,9 @@ class Client(threading.Thread):
             if error.smtp_code == 421:
                 raise
             line.rset()
-        except OSError:  # smtplib's own word for a lost connection is one too
+        except OSError as error:  # smtplib's own word for a lost connection is one too
             if under_way:
-                load.lost_connections += 1
+                load.lost_connections.append(f"{number} at {under_way}: {error!r}")
             else:
                 load.closed_idle += 1
             raise
@@ -199,7 +200,7 @@ class Report:
             f"{len(self.lost)} lost, {len(self.delivered.garbled)} garbled, "
             f"{extra} delivered again ({len(self.unexplained)} unexplained); "
             f"{unanswered} not acknowledged, {len(found)} of these delivered; "
-            f"{self.load.lost_connections} connections lost; refused: {dict(self.load.refused)}"
+            f"{len(self.load.lost_connections)} connections lost; refused: {dict(self.load.refused)}"
         )
 
 

@@ -27,7 +27,7 @@ class Drainable(Protocol):
     """What a session adds that wants to end with a word (421, BYE) when the process is about to."""
 
     def drain(self) -> None:
-        """Close now if idle, or as soon as the transaction at hand is over."""
+        """Close now if idle, or as soon as the transaction at hand is over; before ``connected``, when that comes."""
 
 
 class Driver:
@@ -69,6 +69,7 @@ class Driver:
         """
         link = self._link(sock, session, peer, local)
         link.release = release
+        link.securing = tls is not None
         link.opening = self.spawn(self._open(sock, link, tls))
         link.opening.add_done_callback(lambda task: _not_opened(sock, link) if task.cancelled() else None)
         return link
@@ -125,8 +126,8 @@ class Driver:
     async def drain(self, seconds: float) -> None:
         """Ask every session to end, wait up to ``seconds``, cut the rest."""
         for link, session in list(self.links.items()):
-            if not link.started:
-                link.abort()
+            if not link.started and link.securing:
+                link.abort()  # a handshake that may never end; before it the client has said nothing
             elif isinstance(session, Drainable):
                 self._ask_to_end(link, session)
         try:

@@ -27,6 +27,7 @@ _PLAIN, _WAITING, _SHAKING = 0, 1, 2  # where a TLS handshake stands
 HIGH_WATER = 65536  # octets of output above which a link stops reading, and tells its session by ``congested``
 LOW_WATER = 16384
 HANDSHAKE_SECONDS = 30.0
+LINGER_SECONDS = 2.0  # for a last word to arrive, while what the peer still sends is read away
 
 
 class Closing(StrEnum):
@@ -101,11 +102,12 @@ class LinkOwner(Protocol):
 
 class Link(asyncio.BufferedProtocol):
     """An open connection. ``peer`` and ``local`` are its ends, ``credentials`` who a local peer is, ``tls`` what the
-    handshake came to, ``error`` the detail of how it ended (for the log).
+    handshake came to, ``error`` the detail of how it ended (for the log), ``securing`` whether a handshake comes first.
     """
 
     __slots__ = (
         "_early",
+        "_eof",
         "_flushed_at_check",
         "_holds",
         "_output_due",
@@ -124,6 +126,7 @@ class Link(asyncio.BufferedProtocol):
         "opening",
         "peer",
         "release",
+        "securing",
         "slot",
         "tls",
     )
@@ -142,6 +145,7 @@ class Link(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._reason: Closing | None = None
         self._started = False
+        self._eof = False
         self._holds = 0
         self._shaking = _PLAIN
         self._early: bytearray | None = None
@@ -156,6 +160,7 @@ class Link(asyncio.BufferedProtocol):
         self.error = ""
         self.opening: asyncio.Task[None] | None = None
         self.release: Callable[[Peer], None] | None = None
+        self.securing = False
         self.slot = 0
 
     # -- for sessions
@@ -167,14 +172,24 @@ class Link(asyncio.BufferedProtocol):
         self._written += len(data)
         self._transport.write(data)
 
-    def close(self) -> None:
-        """Close when all output is sent; a peer that does not read it is cut off after a time."""
+    def close(self, *, linger: bool = False) -> None:
+        """Close when all output is sent; a peer that does not read it is cut off after a time.
+
+        ``linger`` is for a last word the peer does not expect: our end is closed, and what it was sending meanwhile is
+        read away until it closes too, or for two seconds. A close with unread input would be a reset, and a reset
+        may overtake the last word.
+        """
         if self._transport is None or self._reason is not None:
             return
         self._reason = Closing.OURS
         self._session_due = inf
-        self._transport.close()
-        self._due_for_output(self._owner.linger_seconds)
+        seconds = self._owner.linger_seconds
+        if linger and not self._eof and not self._shaking and self.tls is None and self._transport.can_write_eof():
+            seconds = seconds if self.pending else min(seconds, LINGER_SECONDS)
+            self._read_away(self._transport)
+        else:
+            self._transport.close()
+        self._due_for_output(seconds)
 
     def abort(self) -> None:
         """Close at once, dropping output."""
@@ -280,6 +295,7 @@ class Link(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Tell the session; a plain link stays open for what it still has to say."""
+        self._eof = True
         if self._shaking == _PLAIN and self._session is not None and self._reason is None:
             self._guard_eof(self._session)
         return self.tls is None and self._shaking == _PLAIN and self._reason is None
@@ -327,6 +343,14 @@ class Link(asyncio.BufferedProtocol):
                 self._failed(error)
 
     # -- our own
+
+    def _read_away(self, transport: asyncio.Transport) -> None:
+        """Say that we send no more, and read on although nobody wants it."""
+        transport.write_eof()
+        self._early = None
+        if self._holds:
+            self._holds = 0
+            transport.resume_reading()
 
     def _guard_eof(self, session: Session) -> None:
         try:

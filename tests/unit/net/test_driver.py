@@ -303,6 +303,82 @@ def test_close_sends_what_was_written_first_and_cuts_a_peer_that_does_not_take_i
     on_loop(main())
 
 
+class LastWord(Recorder):
+    """Sends the client away at its first word, while it may still be talking."""
+
+    def received(self, data):
+        self.link.write(b"421 enough\r\n")
+        self.link.close(linger=True)
+        self.note("closing")
+
+
+def test_a_client_that_goes_on_talking_reads_our_last_word_and_no_reset(on_loop):
+    async def main():
+        async with listening(LastWord) as (listener, sessions):
+            reader, writer = await client_of(listener)
+            writer.write(b"1")
+            await sessions.first()
+            await sessions[0].heard("closing")
+            for _ in range(20):
+                writer.write(b"x" * 50_000)
+                await writer.drain()
+            assert await reader.read() == b"421 enough\r\n"
+            assert sessions[0].events == ["connected", "closing"], "nothing of it was for the session"
+            writer.close()
+            assert await sessions[0].gone() == Closing.OURS
+
+    on_loop(main())
+
+
+def test_lingering_lets_a_paused_link_read_again(on_loop):
+    class Paused(LastWord):
+        def connected(self, link):
+            super().connected(link)
+            link.pause()
+            link.write(b"421 enough\r\n")
+            link.close(linger=True)
+
+    async def main():
+        async with listening(Paused) as (listener, sessions):
+            reader, writer = await client_of(listener)
+            writer.write(b"x" * 1_000_000)
+            await writer.drain()
+            assert await reader.read() == b"421 enough\r\n"
+            writer.close()
+            assert await sessions[0].gone() == Closing.OURS
+
+    on_loop(main())
+
+
+def test_lingering_ends_by_itself(on_loop):
+    async def main():
+        async with listening(LastWord, driver=Driver(linger_seconds=0.2)) as (listener, sessions):
+            reader, writer = await client_of(listener)
+            writer.write(b"1")
+            assert await reader.read() == b"421 enough\r\n"
+            assert await sessions[0].gone() == Closing.OURS
+            writer.close()
+
+    on_loop(main())
+
+
+def test_a_client_that_has_said_its_last_is_not_lingered_over(on_loop):
+    class AtTheEnd(Recorder):
+        def eof(self):
+            self.link.write(b"421 gone\r\n")
+            self.link.close(linger=True)
+
+    async def main():
+        async with listening(AtTheEnd, driver=Driver(linger_seconds=60)) as (listener, sessions):
+            reader, writer = await client_of(listener)
+            writer.write_eof()
+            assert await reader.read() == b"421 gone\r\n"
+            assert await sessions[0].gone() == Closing.OURS
+            writer.close()
+
+    on_loop(main())
+
+
 def test_pause_holds_octets_back_until_resume(on_loop):
     async def main():
         async with listening() as (listener, sessions):
@@ -594,6 +670,33 @@ def test_drain_lets_sessions_say_goodbye(on_loop):
             assert await reader.read() == b"421 going\r\n"
             writer.close()
             await waiting
+
+    on_loop(main())
+
+
+def test_a_client_accepted_just_before_the_end_hears_of_it(on_loop):
+    class Leaving(Recorder):
+        leaving = False
+
+        def drain(self):
+            self.leaving = True
+
+        def connected(self, link):
+            assert self.leaving
+            link.write(b"421 going\r\n")
+            link.close(linger=True)
+
+    async def main():
+        driver = Driver()
+        client, server = socket.socketpair()
+        for sock in (client, server):
+            sock.setblocking(False)
+        reader, writer = await asyncio.open_unix_connection(sock=client)
+        driver.attach(server, Leaving())
+        ending = asyncio.ensure_future(driver.drain(5))
+        assert await reader.read() == b"421 going\r\n"
+        writer.close()
+        await ending
 
     on_loop(main())
 

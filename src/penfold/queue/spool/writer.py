@@ -208,6 +208,7 @@ class IntakeWriter:
         self._count = count(1)
         self._segment: OpenSegment | None = None
         self._id_segment = 0
+        self._closed = False
         self._bodies: Worker = Thread("penfold-body", 2) if threads else Inline()
         self._group: Gatherer[Waiting] = (
             ThreadGatherer("penfold-sync", self._commit) if threads else InlineGatherer(self._commit)
@@ -243,6 +244,10 @@ class IntakeWriter:
             raise Transient(NO_ROOM)
         body.taken = True
         waiting = await self._waiting(sized(envelope, body.size + len(prefix)), tuple(recipients), body, prefix)
+        if self._closed:
+            # CRASH: the body's last octets were synced while the writer closed: no record would ever name it.
+            body.drop()
+            raise Transient(NOT_NOW)
         self._group.put(waiting)
         await waiting.future
         return body.id
@@ -273,7 +278,8 @@ class IntakeWriter:
             raise
 
     async def close(self) -> None:
-        """Finish what waits and give the segment back."""
+        """Finish what waits and give the segment back; a message that is not whole yet is refused with 451."""
+        self._closed = True
         closing = [self._group.close, self._bodies.close, self._end_segment]
         for close in closing:
             if self._threads:

@@ -272,7 +272,8 @@ class SmtpSession:
         self._ended = self._ended or event.reason
         self.mailing.drop()
         self._flush()
-        self.link.close()
+        # A client that said QUIT waits for our word; any other may be sending, and shall read why we close.
+        self.link.close(linger=self._ended != "quit")
 
     # -- our own
 

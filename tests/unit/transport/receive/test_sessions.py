@@ -33,7 +33,7 @@ class FakeLink:
     def write(self, data):
         self.out += data
 
-    def close(self):
+    def close(self, *, linger=False):
         self.closing = True
 
     def now(self):
