@@ -1,12 +1,12 @@
 """Bodies through our client: never a bare CR or LF, never a wrong dot, and what the server reads is what was sent."""
 
 import re
-from itertools import pairwise
 
 import pytest
 from conformance.smtp_runner import Application
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.dotted_material import canonical, nasty
 
 from penfold.model import Address
 from penfold.protocols.base import NEED_DATA
@@ -20,59 +20,10 @@ from penfold.protocols.smtp import (
     events,
     steps,
 )
-from penfold.protocols.smtp.data import BodyWriter, DotScanner, LineEnds
-from penfold.protocols.smtp.settings import BareEnds
 
-nasty = st.lists(
-    st.one_of(
-        st.sampled_from([b".", b"..", b"\r", b"\n", b"\r\n", b"\r\n.", b"\r\n.\r\n", b"\n.\n", b"a"]),
-        st.binary(max_size=5),
-    ),
-    max_size=30,
-)
 TO_ALICE = Transaction(
     reverse_path=Address("ada", "example.org"), recipients=(ForwardPath(Address("alice", "b.test")),)
 )
-
-
-def canonical(body: bytes) -> bytes:
-    text = re.sub(rb"\r\n|\r|\n", b"\r\n", body)
-    return text if not text or text.endswith(b"\r\n") else text + b"\r\n"
-
-
-@settings(max_examples=500, deadline=None)
-@given(nasty)
-def test_a_dotted_body_holds_one_end_mark_and_no_bare_line_end(pieces):
-    writer = BodyWriter(dots=True)
-    wire = b"".join(writer.feed(piece) for piece in pieces) + writer.finish()
-    assert not re.search(rb"(?<!\r)\n|\r(?!\n)", wire)
-    assert (b"\r\n" + wire).find(b"\r\n.\r\n") == len(b"\r\n" + wire) - 5
-
-
-@settings(max_examples=500, deadline=None)
-@given(nasty, st.lists(st.integers(0, 500), max_size=10))
-def test_the_scanner_reads_what_the_writer_wrote(pieces, places):
-    writer = BodyWriter(dots=True)
-    wire = b"".join(writer.feed(piece) for piece in pieces) + writer.finish() + b"QUIT\r\n"
-    edges = sorted({place % (len(wire) + 1) for place in places} | {0, len(wire)})
-    scanner, buffer, read = DotScanner(), bytearray(), b""
-    for start, end in pairwise(edges):
-        buffer += wire[start:end]
-        if not scanner.done:
-            read += scanner.feed(buffer)
-    assert scanner.done
-    assert read == canonical(b"".join(pieces))
-    assert buffer == b"QUIT\r\n"
-
-
-@settings(max_examples=300, deadline=None)
-@given(nasty)
-def test_bare_line_ends_are_found_wherever_the_body_is_cut(pieces):
-    body = b"".join(pieces)
-    ends = LineEnds(BareEnds.REJECT)
-    kept = b"".join(ends.feed(piece) for piece in pieces if piece) + ends.finish()
-    assert kept == body
-    assert ends.dirty == bool(re.search(rb"(?<!\r)\n|\r(?!\n)", body))
 
 
 def _deliver(pieces: list[bytes], transaction: Transaction, **options: bool) -> tuple[bytes, bytes, tuple]:

@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from penfold.model import LocalProtocolError, Reply
+from penfold.protocols.dotted import BodyWriter
 from penfold.protocols.smtp import steps
 from penfold.protocols.smtp.connection import Connection
-from penfold.protocols.smtp.data import BodyWriter
 from penfold.protocols.smtp.delivery import Delivery
 from penfold.protocols.smtp.steps import Transaction
 

@@ -16,8 +16,8 @@ import msgspec
 
 from penfold.model import LocalProtocolError, RemoteProtocolError, Reply
 from penfold.protocols.base import NEED_DATA, NoEvent
+from penfold.protocols.dotted import BodyWriter
 from penfold.protocols.smtp import steps
-from penfold.protocols.smtp.data import BodyWriter
 from penfold.protocols.smtp.delivery import Delivery
 from penfold.protocols.smtp.reader import ReplyReader
 from penfold.protocols.smtp.steps import Step

@@ -16,8 +16,8 @@ from typing import ClassVar
 
 from penfold.model import LocalProtocolError, Reply
 from penfold.protocols.base import NEED_DATA, PAUSED, NoEvent
+from penfold.protocols.dotted import take
 from penfold.protocols.smtp import events, replies
-from penfold.protocols.smtp.data import take
 from penfold.protocols.smtp.events import Event
 from penfold.protocols.smtp.settings import ServerSettings
 

@@ -8,7 +8,7 @@ Trust: the server is a stranger too: lines and their number are limited, text is
 import re
 
 from penfold.model import RemoteProtocolError, Reply
-from penfold.protocols.smtp.data import take
+from penfold.protocols.dotted import take
 
 MAX_LINE = 2048
 MAX_LINES = 100

@@ -8,8 +8,8 @@ Trust: the client's; nothing is kept but counters.
 """
 
 from penfold.model import Reply
+from penfold.protocols.dotted import DotScanner, LineEnds, take
 from penfold.protocols.smtp import replies
-from penfold.protocols.smtp.data import DotScanner, LineEnds, take
 from penfold.protocols.smtp.settings import BareEnds
 
 
@@ -20,7 +20,7 @@ class Reception:
 
     def __init__(self, *, limit: int, policy: BareEnds, binary: bool) -> None:
         self._dots = DotScanner()
-        self._ends = None if binary else LineEnds(policy)
+        self._ends = None if binary else LineEnds(convert=policy is BareEnds.CONVERT)
         self._reject = policy is BareEnds.REJECT
         self._limit = limit
         self.size = 0

@@ -1,16 +1,15 @@
-r"""Scanners for message bodies: DATA with its dots, BDAT with its counts, and the policy for bare CR and LF.
+r"""Bodies on the wire: lines that end with CRLF, dots that are stuffed, and the lone dot at the end.
 
-All work on whole chunks with ``find``, ``count`` and ``replace``; nothing is done line by line. Only ``CRLF.CRLF`` ends
-a message. Octets that may be the beginning of that mark stay in the caller's buffer until the next read, so a scanner
-has no carry of its own. The command line before DATA counts as the CRLF in front of the first line.
+SMTP's DATA and POP3's multi-line responses are written alike. All work is on whole chunks with ``find``, ``count`` and
+``replace``; nothing is done line by line. Only ``CRLF.CRLF`` ends a body. Octets that may be the beginning of that mark
+stay in the caller's buffer until the next read, so a scanner has no carry of its own. The line before the body (the
+command DATA, the ``+OK``) counts as the CRLF in front of the first line.
 
-Standards: RFC 5321 §4.5.2, §2.3.8; RFC 3030 §2
-Trust: the body is the client's; memory is bounded by what the caller lets into the buffer.
+Standards: RFC 5321 §4.5.2, §2.3.8; RFC 3030 §2; RFC 1939 §3
+Trust: the body is the peer's; memory is bounded by what the caller lets into the buffer.
 """
 
 import re
-
-from penfold.protocols.smtp.settings import BareEnds
 
 _END = b"\r\n.\r\n"
 _BEGINNINGS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
@@ -28,7 +27,7 @@ def take(buffer: bytearray, count: int) -> bytes:
 
 
 class DotScanner:
-    """Reads a DATA body out of the buffer it shares with the command lines after it."""
+    """Reads a dotted body out of the buffer it shares with the lines after it."""
 
     __slots__ = ("_first", "done")
 
@@ -70,15 +69,15 @@ def _undecided(buffer: bytearray) -> int:
 
 
 class LineEnds:
-    """Finds bare CR and LF in a body given in chunks and applies the policy for them.
+    """Finds bare CR and LF in a body given in chunks, and makes a CRLF of each where ``convert`` says so.
 
     ``dirty`` tells that one was seen. A CR at the end of a chunk is held back until its neighbour is known.
     """
 
     __slots__ = ("_convert", "_held", "dirty")
 
-    def __init__(self, policy: BareEnds) -> None:
-        self._convert = policy is BareEnds.CONVERT
+    def __init__(self, *, convert: bool) -> None:
+        self._convert = convert
         self._held = False
         self.dirty = False
 
@@ -105,7 +104,7 @@ class LineEnds:
 
 
 class BodyWriter:
-    """Brings a body into the form it is sent in: lines end with CRLF, and for DATA dots are stuffed.
+    """Brings a body into the form it is sent in: lines end with CRLF, and (``dots``) dots are stuffed.
 
     Whatever goes in, and however it is cut, no bare CR or LF comes out and (``dots``) no line is a lone dot but the one
     that ends the message. A body whose last line is unfinished gets its CRLF.
@@ -115,7 +114,7 @@ class BodyWriter:
 
     def __init__(self, *, dots: bool) -> None:
         self._dots = dots
-        self._ends = LineEnds(BareEnds.CONVERT)
+        self._ends = LineEnds(convert=True)
         self._at_line_start = True
 
     def feed(self, chunk: bytes) -> bytes:
@@ -123,7 +122,7 @@ class BodyWriter:
         return self._stuffed(self._ends.feed(chunk)) if chunk else b""
 
     def finish(self) -> bytes:
-        """Write the end: what was held back, the last CRLF, and for DATA the lone dot."""
+        """Write the end: what was held back, the last CRLF, and with ``dots`` the lone one."""
         rest = self._stuffed(self._ends.finish())
         if not self._at_line_start:
             rest += b"\r\n"
