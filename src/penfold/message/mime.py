@@ -9,9 +9,12 @@ Standards: RFC 2045 §5.2, §6.1; RFC 2046 §5.1, §5.1.5, §5.2.1; RFC 6532 §3
 Trust: parses octets from anybody; linear time, no recursion, at most MAX_PARTS parts.
 """
 
+import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Protocol
 
+from penfold.message.fields import Fields, one_line, pick
 from penfold.message.header import Bounds, Header, bounds
 from penfold.message.parameter import Parametrised, parse_parameters
 
@@ -26,6 +29,8 @@ TEXT_PLAIN = Parametrised("text", "plain", {})
 MESSAGE = Parametrised("message", "rfc822", {})
 _IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 _NESTED_MESSAGES = frozenset({"rfc822", "global", "news"})
+_TOKEN = re.compile(rb"[^\s;()\"]+")
+_MEMORABLE = 80  # octets of a Content-Type without a boundary: few are met, again and again
 
 
 class Octets(Protocol):
@@ -43,18 +48,20 @@ class Part:
 
     ``header_end`` is where the fields end (the empty line follows); ``kind`` the content type; ``encoding`` the
     transfer encoding in lower case, ``""`` if none is given; ``children`` the parts of a multipart, or the one message
-    inside a message/rfc822; ``opaque`` tells that a limit kept us from looking inside.
+    inside a message/rfc822; ``opaque`` tells that a limit kept us from looking inside; ``fields`` are the fields of
+    the header that readers ask for.
     """
 
-    __slots__ = ("body", "children", "encoding", "end", "header_end", "kind", "opaque", "start")
+    __slots__ = ("body", "children", "encoding", "end", "fields", "header_end", "kind", "opaque", "start")
 
-    def __init__(self, start: int, limits: Bounds, kind: Parametrised, encoding: str) -> None:
+    def __init__(self, start: int, limits: Bounds, kind: Parametrised, encoding: str, fields: Fields) -> None:
         self.start = start
         self.header_end = start + limits.end
         self.body = start + limits.body
         self.end = self.body
         self.kind = kind
         self.encoding = encoding
+        self.fields = fields
         self.children: list[Part] = []
         self.opaque = False
 
@@ -90,6 +97,24 @@ def scan(data: Octets, *, max_depth: int = MAX_DEPTH, max_parts: int = MAX_PARTS
     walk = _Walk(data, max_depth, max_parts)
     walk.run()
     return walk.root
+
+
+def content_type(value: bytes) -> Parametrised:
+    """Parse a Content-Type as it stands in the header."""
+    if len(value) > _MEMORABLE or b"oundary" in value:
+        return parse_parameters(one_line(value))
+    return _remembered(value)
+
+
+@lru_cache(1024)
+def _remembered(value: bytes) -> Parametrised:
+    return parse_parameters(one_line(value))
+
+
+def _encoding(fields: Fields) -> str:
+    value = fields.values.get(b"content-transfer-encoding")
+    found = _TOKEN.search(value) if value else None
+    return found[0].lower().decode("ascii", "replace") if found else ""
 
 
 class _Walk:
@@ -144,11 +169,10 @@ class _Walk:
 
     def _entity(self, start: int, default: Parametrised) -> Part:
         limits = self._bounds(start)
-        header = Header(self._data[start : start + limits.end])
-        written = header.first(b"content-type") if limits.end else None
-        kind = parse_parameters(written) if written else default
-        encoding = (header.first(b"content-transfer-encoding") or b"") if limits.end else b""
-        part = Part(start, limits, kind if kind.main else default, encoding.lower().decode("ascii", "replace"))
+        fields = pick(self._data[start : start + limits.end])
+        written = fields.values.get(b"content-type")
+        kind = content_type(written) if written else default
+        part = Part(start, limits, kind if kind.main else default, _encoding(fields), fields)
         self._parts += 1
         self._attach(part)
         self._at = part.body

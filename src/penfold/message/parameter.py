@@ -40,6 +40,14 @@ def parse_parameters(value: bytes) -> Parametrised:
     return Parametrised(main, sub, _decoded(_pieces(tail)) if tail else {})
 
 
+def written_parameters(value: bytes) -> tuple[str, str, list[tuple[str, str]]]:
+    """Parse an unfolded value without decoding: main and sub as spelled, parameters in order, quoting undone."""
+    head, _, tail = value.decode("utf-8", "surrogateescape").partition(";")
+    match = _MAIN.match(head)
+    main, sub = (match[1], match[2] or "") if match else ("", "")
+    return main, sub, _pieces(tail) if tail else []
+
+
 def _pieces(tail: str) -> list[tuple[str, str]]:
     pieces: list[tuple[str, str]] = []
     for match in _PARAMETER.finditer(tail):

@@ -1,0 +1,96 @@
+"""The fields of a header that readers ask for, picked in one pass and kept as they were written.
+
+Standards: RFC 5322 §2.2, §3.6, §4.5.3; RFC 2045 §3; RFC 9051 §7.5.2
+Trust: octets from anybody; linear time; at most MAX_FIELDS fields are looked at, a value is cut at MAX_VALUE octets.
+"""
+
+import re
+from typing import NamedTuple
+
+MAX_FIELDS = 2000
+MAX_VALUE = 1 << 17  # octets of one value; an address list of 3,000 recipients fits
+
+CONTENT = frozenset(
+    b"content-" + name
+    for name in (b"type", b"transfer-encoding", b"disposition", b"id", b"description", b"language", b"location", b"md5")
+)
+ENVELOPE = frozenset(
+    (b"date", b"subject", b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc", b"in-reply-to", b"message-id")
+)
+# What mail readers name in HEADER.FIELDS to draw a list of messages or to open one (seen of Thunderbird, Apple Mail,
+# K-9, mutt, Alpine, Outlook, Roundcube, Delta Chat). A name costs nothing where the field is absent, so the list is
+# generous; left out is what is bulky and asked for by nobody who lists messages: the trace fields (Received,
+# Authentication-Results, ARC), signatures, spam reports.
+COMMON = (
+    ENVELOPE
+    | {b"content-type", b"content-transfer-encoding", b"content-disposition", b"content-language", b"mime-version"}
+    | {b"references", b"newsgroups", b"followup-to", b"mail-followup-to", b"mail-reply-to", b"return-path", b"lines"}
+    | {b"list-id", b"list-post", b"list-help", b"list-subscribe", b"list-unsubscribe", b"list-archive", b"list-owner"}
+    | {b"list-unsubscribe-post", b"precedence", b"auto-submitted", b"mailing-list", b"delivered-to", b"x-original-to"}
+    | {b"resent-date", b"resent-from", b"resent-sender", b"resent-to", b"resent-cc", b"resent-message-id"}
+    | {b"priority", b"x-priority", b"x-msmail-priority", b"importance", b"sensitivity", b"x-label", b"keywords"}
+    | {b"x-mailer", b"user-agent", b"organization", b"comments", b"content-class", b"thread-index", b"thread-topic"}
+    | {b"disposition-notification-to", b"return-receipt-to", b"autocrypt", b"chat-version", b"x-draft-info"}
+    | {b"x-spam-flag", b"x-spam-status", b"x-uniform-type-identifier", b"x-universally-unique-identifier"}
+    | {
+        b"x-apple-base-url",
+        b"x-apple-mail-remote-attachments",
+        b"x-identity-key",
+        b"x-account-key",
+        b"x-k9mail-identity",
+    }
+)
+_WANTED = COMMON | CONTENT
+_COMBINED = frozenset((b"to", b"cc", b"bcc"))
+_NEXT = re.compile(rb"\n(?![ \t])")
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+_LOOSE = bytes.maketrans(b"\0\r\n", b"\x80  ")
+
+
+class Fields(NamedTuple):
+    """What was picked: the raw value of the first field of a name (lower case), and the lines of COMMON fields.
+
+    Several To, Cc or Bcc fields count as one, as the standard says of obsolete messages.
+    """
+
+    values: dict[bytes, bytes]
+    common: list[bytes]
+
+    def text(self, name: bytes) -> bytes | None:
+        """Give a value on one line, without white space around it; None if the field is absent."""
+        value = self.values.get(name)
+        return None if value is None else one_line(value)
+
+
+def pick(header: bytes) -> Fields:
+    """Pick the fields of a header block.
+
+    PERF: 10 µs for a header of 1 KB with 14 fields (timeit, CPython 3.11).
+    """
+    values: dict[bytes, bytes] = {}
+    common: list[bytes] = []
+    for line in _NEXT.split(header, MAX_FIELDS)[:MAX_FIELDS]:
+        name, colon, value = line.partition(b":")
+        name = name.rstrip(b" \t").lower()
+        if name not in _WANTED or not colon:
+            continue
+        if name not in values:
+            values[name] = value[:MAX_VALUE]
+        elif name in _COMBINED and len(values[name]) < MAX_VALUE:
+            values[name] = (values[name] + b"," + value)[:MAX_VALUE]
+        if name in COMMON:
+            common.append(line)
+    return Fields(values, common)
+
+
+def one_line(value: bytes) -> bytes:
+    """Take out folding and the white space around a value. A loose CR or LF becomes a space, a NUL the octet 128.
+
+    QUIRK: no IMAP string can carry a NUL; Dovecot gives 0x80 for it, and so do we.
+    """
+    if b"\n" in value:
+        value = _FOLD.sub(b"", value)
+    value = value.strip(b" \t\r\n")
+    if b"\r" in value or b"\n" in value or b"\0" in value:
+        value = value.translate(_LOOSE)
+    return value
