@@ -1,0 +1,146 @@
+"""An account in memory: its tree, its table of keywords, its quota, its MODSEQ.
+
+The MODSEQ is the account's: one counter for all its mailboxes, and for the tree. So a reader that lost its
+subscription asks for everything after one number.
+
+Standards: RFC 9051 §2.2.2, §6.3; RFC 7162 §3.1; RFC 9208 §3
+"""
+
+from penfold.store.base import Kind, Published, Touched, Tree
+from penfold.store.change import INBOX, NO_MAILBOX, AccountId, Annotation, MailboxId, Quota
+from penfold.store.flags import Keywords, valid
+from penfold.store.memory.mailbox import MemoryMailbox
+from penfold.store.names import above
+from penfold.store.result import Problem, Refused, Stored
+from penfold.store.thread import Threads
+
+
+class Refusal(Exception):
+    """A change cannot be made; nothing was done."""
+
+    def __init__(self, problem: Problem, text: str) -> None:
+        super().__init__(text)
+        self.refused = Refused(problem, text)
+
+
+class MemoryAccount:
+    """One account."""
+
+    def __init__(self, account: AccountId) -> None:
+        self.id = account
+        self.modseq = 0
+        self.deleted = 0
+        self.names: dict[str, MemoryMailbox] = {}
+        self.mailboxes: dict[MailboxId, MemoryMailbox] = {}
+        self.trash: dict[MailboxId, MemoryMailbox] = {}
+        self.subscriptions: set[str] = set()
+        self.keywords = Keywords()
+        self.limits = Quota()
+        self.annotations: dict[tuple[str, str], Annotation] = {}
+        self.threads = Threads()
+        self.deliveries: dict[tuple[str, int, MailboxId], tuple[int, Stored]] = {}
+        self._published = 0
+        self._touched: dict[MailboxId, tuple[int, int]] = {}
+
+    # -- finding
+
+    def mailbox(self, mailbox: MailboxId) -> MemoryMailbox:
+        """Find a mailbox by its id. Raises Refusal."""
+        if mailbox not in self.mailboxes:
+            raise Refusal(Problem.NONEXISTENT, "no such mailbox")
+        return self.mailboxes[mailbox]
+
+    def named(self, name: str) -> MemoryMailbox:
+        """Find a mailbox by its name. Raises Refusal."""
+        if name not in self.names:
+            raise Refusal(Problem.NONEXISTENT, f"no mailbox is called {name}")
+        return self.names[name]
+
+    @property
+    def used(self) -> Quota:
+        """What counts against the quota: what can be seen, not what can be undeleted."""
+        boxes = self.mailboxes.values()
+        return Quota(sum(box.size for box in boxes), sum(box.exists for box in boxes), len(boxes))
+
+    def tree(self) -> Tree:
+        """Show it."""
+        return Tree(
+            self.id,
+            self.modseq,
+            tuple(self.names[name].shown() for name in sorted(self.names, key=in_order)),
+            frozenset(self.subscriptions),
+            tuple(self.keywords.names),
+            self.limits,
+            self.used,
+            tuple(self.annotations[key] for key in sorted(self.annotations)),
+            tuple(box.shown() for box in self.trash.values()),
+        )
+
+    # -- changing
+
+    def touch(self, kind: Kind, box: MemoryMailbox | None = None) -> int:
+        """Take the next MODSEQ for a change, to be published with the commit."""
+        self.modseq += 1
+        mailbox = NO_MAILBOX
+        if box is not None:
+            mailbox, box.modseq = box.id, self.modseq
+        kinds, _ = self._touched.get(mailbox, (0, 0))
+        self._touched[mailbox] = (kinds | kind, self.modseq)
+        return self.modseq
+
+    def published(self) -> Published | None:
+        """Give what has changed since the last commit, once."""
+        if not self._touched:
+            return None
+        touched = tuple(Touched(mailbox, *what) for mailbox, what in self._touched.items())
+        before, self._published = self._published, self.modseq
+        self._touched = {}
+        return Published(self.id, before, self.modseq, touched)
+
+    def afford(self, storage: int = 0, messages: int = 0, mailboxes: int = 0) -> None:
+        """Check that so much more is allowed. Raises Refusal."""
+        used, limits = self.used, self.limits
+        for more, had, limit, what in (
+            (storage, used.storage, limits.storage, "octets"),
+            (messages, used.messages, limits.messages, "messages"),
+            (mailboxes, used.mailboxes, limits.mailboxes, "mailboxes"),
+        ):
+            if limit and more > 0 and had + more > limit:
+                raise Refusal(Problem.OVER_QUOTA, f"{had + more} {what} are more than {limit}")
+
+    def put(self, box: MemoryMailbox) -> None:
+        """Enter a mailbox into the tree."""
+        self.names[box.name] = box
+        self.mailboxes[box.id] = box
+
+    def nearest_above(self, name: str) -> MemoryMailbox | None:
+        """Find the mailbox from which a new one takes its list of rights."""
+        found = [self.names[each] for each in above(name) if each in self.names]
+        return found[-1] if found else None
+
+    def flag_bits(self, flags: tuple[str, ...], *, strict: bool = True) -> int:
+        """Give the bits of flags, entering new keywords. Raises Refusal; if not strict, leaves out what has no room."""
+        good = tuple(flag for flag in flags if valid(flag))
+        if strict and len(good) != len(flags):
+            raise Refusal(Problem.CANNOT, "that is no flag")
+        missing = self.keywords.missing(good)
+        if len(missing) > self.keywords.free:
+            self.keywords.release(self._borne() | self.keywords.bits(good))
+        if strict and len(missing) > self.keywords.free:
+            raise Refusal(Problem.LIMIT, "too many keywords")
+        for keyword in missing[: self.keywords.free]:
+            self.keywords.enter(keyword)
+            self.touch(Kind.TREE)
+        return self.keywords.bits(good)
+
+    def _borne(self) -> int:
+        borne = 0
+        for box in (*self.mailboxes.values(), *self.trash.values()):
+            borne |= box.borne()
+        return borne
+
+
+def in_order(name: str) -> tuple[bool, list[str]]:
+    """Sort names: INBOX and what is below it first, then level by level."""
+    levels = name.split("/")
+    return (levels[0] != INBOX, levels)
