@@ -12,7 +12,7 @@ Durability: when ``apply`` returns, its changes survive kill -9 and power loss.
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import IntFlag, StrEnum
 from typing import Protocol, TypeAlias
 
@@ -66,7 +66,10 @@ TYPECODES = {
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True):
-    """What STATUS and SELECT tell. ``first_unseen`` is a UID, 0 if all is seen; sizes in octets."""
+    r"""What STATUS and SELECT tell.
+
+    ``first_unseen`` is a UID, 0 if all is seen; sizes in octets; ``recent`` counts what no ClaimRecent has taken.
+    """
 
     exists: int
     unseen: int
@@ -77,10 +80,14 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
     highestmodseq: int
     size: int
     deleted_size: int
+    recent: int
 
 
 class Mailbox(msgspec.Struct, frozen=True, array_like=True):
-    """A mailbox in the tree. ``deleted`` is when it was deleted (POSIX seconds), 0 while it is there."""
+    r"""A mailbox in the tree. ``deleted`` is when it was deleted (POSIX seconds), 0 while it is there.
+
+    One that is not ``selectable`` is a mere place for others (\Noselect); the embedded stores make none.
+    """
 
     id: MailboxId
     name: str
@@ -90,6 +97,7 @@ class Mailbox(msgspec.Struct, frozen=True, array_like=True):
     acl: tuple[Ace, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     deleted: int = 0
+    selectable: bool = True
 
 
 class Tree(msgspec.Struct, frozen=True, array_like=True):
@@ -156,7 +164,8 @@ class Item(StrEnum):
     """What is rendered once, when the message comes in, and kept as octets.
 
     ``ENVELOPE``, ``BODYSTRUCTURE`` and ``BODY`` as IMAP writes them; ``HEADER`` the fields clients ask for, as they
-    stand in the message; ``PREVIEW`` UTF-8 text (RFC 8970); ``SUBJECT`` the base subject (RFC 5256 §2.1).
+    stand in the message; ``PREVIEW`` UTF-8 text (RFC 8970); ``SUBJECT`` the base subject (RFC 5256 §2.1). ``UIDL`` is
+    the name an imported message has for POP3 clients, empty for all others.
     """
 
     ENVELOPE = "envelope"
@@ -165,6 +174,7 @@ class Item(StrEnum):
     HEADER = "header"
     PREVIEW = "preview"
     SUBJECT = "subject"
+    UIDL = "uidl"
 
 
 class View(Protocol):
@@ -176,7 +186,7 @@ class View(Protocol):
     roll: Roll
     keywords: tuple[str, ...]
     gone: bool
-    """The mailbox was deleted: what it showed can still be read, nothing can be changed."""
+    """The mailbox was deleted, or its UIDs mean other messages now: what it showed can still be read."""
 
     def refresh(self) -> bool:
         """Come up to what is published; tells whether anything is new."""
@@ -194,7 +204,7 @@ class View(Protocol):
         """Give what was rendered, one a row."""
 
     def body(self, row: int, start: int = 0, length: int | None = None) -> "Octets":
-        """Give octets of a message in wire form (CRLF)."""
+        """Give octets of a message in wire form (CRLF). Raises OSError when they are no longer to be had."""
 
     def changes(self, since: int) -> Changes:
         """Find what changed after MODSEQ ``since``, up to the last refresh."""
@@ -239,6 +249,13 @@ class MailStore(Protocol):
 
     async def status(self, account: AccountId, mailboxes: Sequence[MailboxId]) -> Sequence[Counts | Refused]:
         """Count in mailboxes, one answer each."""
+
+
+class Sharing(Protocol):
+    """A further power of a store: it knows for whom mailboxes were opened."""
+
+    async def shared_with(self, identifiers: Collection[str]) -> Sequence[AccountId]:
+        """Name the accounts where an access control list gives any of these identifiers a right."""
 
 
 class Bodies(Protocol):

@@ -27,13 +27,16 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
 
     ``content`` are the octets in wire form (CRLF), or where they lie; ``internal`` is the internal date in POSIX
     seconds, None for the time of the commit; ``prefix`` header fields to stand before the content (Return-Path,
-    Delivered-To).
+    Delivered-To). ``uid`` and ``uidl`` are what the message was called where it was imported from: a UID below the
+    mailbox's next is refused, 0 takes the next; ``uidl`` is what POP3 clients know it by.
     """
 
     content: bytes | BodyRef
     flags: tuple[str, ...] = ()
     internal: int | None = None
     prefix: bytes = b""
+    uid: int = 0
+    uidl: str = ""
 
 
 class _Change(msgspec.Struct, frozen=True, array_like=True):
@@ -142,6 +145,26 @@ class Subscribe(_Change, frozen=True, array_like=True, tag="subscribe"):
     on: bool = True
 
 
+class Adopt(_Change, frozen=True, array_like=True, tag="adopt"):
+    """Give a mailbox that never held a message the UIDVALIDITY it had elsewhere, and the next UID (import).
+
+    Refused when the account ever gave that UIDVALIDITY to a mailbox.
+    """
+
+    mailbox: MailboxId
+    uidvalidity: int
+    uidnext: int = 1
+
+
+class ClaimRecent(_Change, frozen=True, array_like=True, tag="recent"):
+    r"""Take the \Recent flag of all messages that bear it: they are recent for one session only (RFC 3501 §2.3.2).
+
+    May be lost in a crash: they are recent once more then.
+    """
+
+    mailbox: MailboxId
+
+
 class SetSpecialUse(_Change, frozen=True, array_like=True, tag="use"):
     r"""Say what a mailbox is for: ``\Sent``, ``\Trash`` … (RFC 6154); replaces what was said before."""
 
@@ -228,6 +251,8 @@ Change: TypeAlias = (
     | Delete
     | Rename
     | Subscribe
+    | Adopt
+    | ClaimRecent
     | SetSpecialUse
     | SetAcl
     | SetMetadata

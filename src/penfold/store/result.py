@@ -78,7 +78,7 @@ class Flagged(msgspec.Struct, frozen=True, array_like=True, tag="flagged"):
 class Copied(msgspec.Struct, frozen=True, array_like=True, tag="copied"):
     """The n-th UID of ``source`` became the n-th of ``uids`` in ``mailbox`` (COPYUID). Both empty: nothing was there.
 
-    ``gone`` is the MODSEQ with which a Move took them away; ``repeated`` as in ``Stored``.
+    ``gone`` is the MODSEQ with which a Move took them away.
     """
 
     mailbox: MailboxId
@@ -104,6 +104,13 @@ class Created(msgspec.Struct, frozen=True, array_like=True, tag="created"):
     modseq: int
 
 
+class Claimed(msgspec.Struct, frozen=True, array_like=True, tag="claimed"):
+    r"""Messages from UID ``first`` on were \Recent, and are for nobody else."""
+
+    first: int
+    following: int
+
+
 class Restored(msgspec.Struct, frozen=True, array_like=True, tag="restored"):
     """What came back: a Copied for each mailbox, ``source`` being the old UIDs."""
 
@@ -117,4 +124,4 @@ class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
     modseq: int
 
 
-Result: TypeAlias = Stored | Flagged | Copied | Expunged | Created | Restored | Done | Refused
+Result: TypeAlias = Stored | Flagged | Copied | Expunged | Created | Claimed | Restored | Done | Refused

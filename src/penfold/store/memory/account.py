@@ -6,6 +6,8 @@ subscription asks for everything after one number.
 Standards: RFC 9051 §2.2.2, §6.3; RFC 7162 §3.1; RFC 9208 §3
 """
 
+from collections.abc import Collection
+
 from penfold.store.base import Kind, Published, Touched, Tree
 from penfold.store.change import INBOX, NO_MAILBOX, AccountId, Annotation, MailboxId, Quota
 from penfold.store.flags import Keywords, valid
@@ -29,6 +31,8 @@ class MemoryAccount:
     def __init__(self, account: AccountId) -> None:
         self.id = account
         self.modseq = 0
+        self.first_uidvalidity = 0  # of those given here; imported ones are in ``adopted``
+        self.adopted: set[int] = set()
         self.deleted = 0
         self.names: dict[str, MemoryMailbox] = {}
         self.mailboxes: dict[MailboxId, MemoryMailbox] = {}
@@ -55,6 +59,10 @@ class MemoryAccount:
         if name not in self.names:
             raise Refusal(Problem.NONEXISTENT, f"no mailbox is called {name}")
         return self.names[name]
+
+    def granted(self, identifiers: Collection[str]) -> bool:
+        """Tell whether a mailbox is open for any of these."""
+        return any(ace.identifier in identifiers and ace.rights for box in self.names.values() for ace in box.acl)
 
     @property
     def used(self) -> Quota:

@@ -10,6 +10,7 @@ from penfold.store.base import Kind
 from penfold.store.change import (
     INBOX,
     NO_MAILBOX,
+    Adopt,
     Annotation,
     Create,
     Delete,
@@ -26,7 +27,7 @@ from penfold.store.memory.state import State, spelled
 from penfold.store.names import above, is_below
 from penfold.store.result import Created, Done, Problem, Result
 from penfold.store.rights import Ace, normal
-from penfold.store.uidset import EVERY
+from penfold.store.uidset import EVERY, MAX_UID
 
 _ENTRY: Final = re.compile(r"/(private|shared)(?:/[!-$&-)+-.0-~]+)+\Z")
 
@@ -108,6 +109,24 @@ def subscribe(state: State, change: Subscribe) -> Result:
         return Done(account.modseq)
     (account.subscriptions.add if change.on else account.subscriptions.remove)(name)
     return Done(account.touch(Kind.TREE))
+
+
+def adopt(state: State, change: Adopt) -> Result:
+    """Give an empty mailbox the UIDVALIDITY it had elsewhere.
+
+    What this account gave lies between its first and the newest of all; what is outside was never given.
+    """
+    account = state.account(change.account)
+    box = account.mailbox(change.mailbox)
+    given = account.first_uidvalidity <= change.uidvalidity <= state.uidvalidity
+    if box.uidnext != 1 or given or change.uidvalidity in account.adopted:
+        raise Refusal(Problem.CANNOT, "that UIDVALIDITY can no longer be given")
+    if not (0 < change.uidvalidity <= MAX_UID and 0 < change.uidnext <= MAX_UID):
+        raise Refusal(Problem.CANNOT, "these numbers are none")
+    account.adopted.add(change.uidvalidity)
+    state.uidvalidity = max(state.uidvalidity, change.uidvalidity)
+    box.uidvalidity, box.uidnext = change.uidvalidity, change.uidnext
+    return Done(account.touch(Kind.TREE, box))
 
 
 def set_special_use(state: State, change: SetSpecialUse) -> Result:

@@ -27,6 +27,8 @@ class Row(NamedTuple):
     internal: int
     email: int
     thread: int
+    uid: int = 0
+    uidl: str = ""
 
 
 class MemoryMailbox:
@@ -39,6 +41,7 @@ class MemoryMailbox:
         self.modseq = modseq
         self.horizon = 0  # what vanished up to this MODSEQ may be forgotten
         self.uidnext = 1
+        self.recent_from = 1
         self.special_use: tuple[str, ...] = ()
         self.acl: tuple[Ace, ...] = ()
         self.annotations: dict[tuple[str, str], Annotation] = {}
@@ -46,6 +49,7 @@ class MemoryMailbox:
         self.columns = {name: array(code) for name, code in TYPECODES.items()}
         self.octets: list[bytes] = []
         self.rendered: list[Rendered] = []
+        self.uidl: list[str] = []
         self.exits: array[int] = array("I")  # since the view looked
         self.view: ref[object] | None = None
         self.exists = self.unseen = self.doomed = self.size = self.doomed_size = 0
@@ -102,6 +106,7 @@ class MemoryMailbox:
             highestmodseq=self.modseq,
             size=self.size,
             deleted_size=self.doomed_size,
+            recent=len(self.arrivals(self.recent_from)),
         )
 
     def _first_unseen(self) -> int:
@@ -115,8 +120,10 @@ class MemoryMailbox:
 
     def add(self, rows: Iterable[Row], modseq: int, now: int) -> UidSet:
         """Append messages; gives their UIDs."""
-        first = self.uidnext
+        given = []
         for row in rows:
+            self.uidnext = row.uid or self.uidnext
+            given.append(self.uidnext)
             values = {
                 Column.UID: self.uidnext,
                 Column.FLAGS: row.flags,
@@ -133,10 +140,11 @@ class MemoryMailbox:
                 self.columns[name].append(value)
             self.octets.append(row.octets)
             self.rendered.append(row.rendered)
+            self.uidl.append(row.uidl)
             self._note(self.uidnext, modseq)
             self.uidnext += 1
             self._count(row.flags, len(row.octets), 1)
-        return UidSet.span(first, self.uidnext - 1)
+        return UidSet.ascending(given)
 
     def set_flags(self, row: int, flags: int, modseq: int) -> None:
         """Change the flags of a message that is there."""
@@ -172,6 +180,7 @@ class MemoryMailbox:
             }
             self.octets = [self.octets[row] for row in kept]
             self.rendered = [self.rendered[row] for row in kept]
+            self.uidl = [self.uidl[row] for row in kept]
             self._unseen_from = 0
             self._write_journal()
         return forgotten

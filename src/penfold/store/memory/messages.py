@@ -8,14 +8,14 @@ from array import array
 import msgspec
 
 from penfold.store.base import Column, Kind
-from penfold.store.change import Append, Copy, Deliver, Expunge, How, Move, Replace, StoreFlags
+from penfold.store.change import Append, ClaimRecent, Copy, Deliver, Expunge, How, Move, Replace, StoreFlags
 from penfold.store.flags import DELETED, words
 from penfold.store.memory.account import MemoryAccount, Refusal
 from penfold.store.memory.folders import make, missing
 from penfold.store.memory.mailbox import MemoryMailbox, Row
 from penfold.store.memory.state import State, spelled
-from penfold.store.result import Copied, Expunged, Flagged, Problem, Result, Stored
-from penfold.store.uidset import UidSet
+from penfold.store.result import Claimed, Copied, Expunged, Flagged, Problem, Result, Stored
+from penfold.store.uidset import MAX_UID, UidSet
 
 
 def deliver(state: State, change: Deliver) -> Result:
@@ -29,6 +29,7 @@ def deliver(state: State, change: Deliver) -> Result:
     if known:
         return msgspec.structs.replace(known[1], repeated=True)
     octets = state.octets(message)
+    _check_uids([message.uid], box.uidnext if box else 1)
     account.afford(len(octets), 1, 0 if box else len(missing(account, name)))
     box = box or make(state, account, name)
     flags = account.flag_bits(message.flags, strict=False)
@@ -41,6 +42,7 @@ def append(state: State, change: Append) -> Result:
     """Append all or none."""
     account = state.account(change.account)
     box = account.mailbox(change.mailbox)
+    _check_uids([message.uid for message in change.messages], box.uidnext)
     contents = [state.octets(message) for message in change.messages]
     account.afford(sum(map(len, contents)), len(contents))
     account.flag_bits(tuple(flag for message in change.messages for flag in message.flags))
@@ -49,6 +51,14 @@ def append(state: State, change: Append) -> Result:
         for message, octets in zip(change.messages, contents, strict=True)
     ]
     return _store(state, account, box, rows)
+
+
+def _check_uids(uids: list[int], following: int) -> None:
+    """Check that UIDs brought along from elsewhere ascend."""
+    for uid in uids:
+        if uid and not following <= uid < MAX_UID:
+            raise Refusal(Problem.CANNOT, f"UID {uid} has been passed")
+        following = (uid or following) + 1
 
 
 def _store(state: State, account: MemoryAccount, box: MemoryMailbox, rows: list[Row]) -> Stored:
@@ -63,6 +73,7 @@ def replace(state: State, change: Replace) -> Result:
     old = source.live(UidSet.of([change.uid]))
     if not old:
         raise Refusal(Problem.NONEXISTENT, "the message to be replaced is gone")
+    _check_uids([change.message.uid], target.uidnext)
     octets = state.octets(change.message)
     account.afford(len(octets) - source.columns[Column.SIZE][old[0]])
     row = state.row(account, change.message, octets, account.flag_bits(change.message.flags))
@@ -151,6 +162,13 @@ def expunge(state: State, change: Expunge) -> Result:
     modseq = account.touch(Kind.EXPUNGED, box)
     box.expunge(rows, modseq, state.now)
     return Expunged(box.uids(rows), modseq)
+
+
+def claim_recent(state: State, change: ClaimRecent) -> Result:
+    r"""Take \Recent."""
+    box = state.account(change.account).mailbox(change.mailbox)
+    first, box.recent_from = box.recent_from, box.uidnext
+    return Claimed(first, box.uidnext)
 
 
 def restore(state: State, account: MemoryAccount, source: MemoryMailbox, rows: list[int], name: str) -> Copied:

@@ -44,7 +44,7 @@ class State:
         self._random = random
         self._summarise = summarise
         self._bodies = bodies
-        self._uidvalidity = 0
+        self.uidvalidity = 0
 
     @property
     def now(self) -> int:
@@ -67,9 +67,10 @@ class State:
 
         UIDVALIDITY is the time, or one more than the last, whichever is greater: a clock set back repeats none.
         """
-        self._uidvalidity = max(self._uidvalidity + 1, self.now)
+        self.uidvalidity = max(self.uidvalidity + 1, self.now)
+        account.first_uidvalidity = account.first_uidvalidity or self.uidvalidity
         mailbox = MailboxId("F" + base32(self.number(), 13))
-        box = MemoryMailbox(mailbox, name, self._uidvalidity, 0)
+        box = MemoryMailbox(mailbox, name, self.uidvalidity, 0)
         parent = account.nearest_above(name)
         box.acl = parent.acl if parent else ()
         account.put(box)
@@ -88,7 +89,8 @@ class State:
         rendered = self._summarise(octets)
         email = self.number()
         internal = self.now if message.internal is None else message.internal
-        return Row(octets, rendered, flags, internal, email, account.threads.join(rendered, email))
+        thread = account.threads.join(rendered, email)
+        return Row(octets, rendered, flags, internal, email, thread, message.uid, message.uidl)
 
     def _content(self, content: bytes | BodyRef) -> bytes:
         if isinstance(content, bytes):

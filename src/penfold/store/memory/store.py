@@ -3,7 +3,7 @@
 Durability: none. A restart forgets everything.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 from weakref import ref
@@ -33,6 +33,8 @@ _HANDLERS: Final[Mapping[type[Change], Callable[[State, Any], Result]]] = Mappin
         changes.Delete: folders.delete,
         changes.Rename: folders.rename,
         changes.Subscribe: folders.subscribe,
+        changes.Adopt: folders.adopt,
+        changes.ClaimRecent: messages.claim_recent,
         changes.SetSpecialUse: folders.set_special_use,
         changes.SetAcl: folders.set_acl,
         changes.SetMetadata: folders.set_metadata,
@@ -106,7 +108,7 @@ class MemoryStore:
         if found is None or box is None:
             return Refused(Problem.NONEXISTENT, "no such mailbox")
         view = box.view and box.view()
-        if not isinstance(view, MemoryView):
+        if not isinstance(view, MemoryView) or view.uidvalidity != box.uidvalidity:
             view = MemoryView(account, box, found.keywords.names, lambda: self._is_gone(found, box))
             box.view = ref(view)
         view.refresh()
@@ -140,6 +142,11 @@ class MemoryStore:
             return self._state.account(account).tree()
         except Refusal as refusal:
             return refusal.refused
+
+    async def shared_with(self, identifiers: Collection[str]) -> Sequence[AccountId]:
+        """Name the accounts that have something open for any of these."""
+        found = (self._state.account(account) for account in await self.accounts())
+        return [account.id for account in found if account.granted(identifiers)]
 
     async def status(self, account: AccountId, mailboxes: Sequence[MailboxId]) -> Sequence[Counts | Refused]:
         """Count in mailboxes."""

@@ -4,7 +4,9 @@ Standards: RFC 9051 §2.3; RFC 7162 §3.2.6
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from penfold.store.base import Changes, Column, Counts, Item, Rows, Values
 from penfold.store.change import AccountId
@@ -13,14 +15,16 @@ from penfold.store.rendering import Rendered
 from penfold.store.roll import Roll, locate
 from penfold.store.uidset import UidSet
 
-_RENDERED: dict[Item, Callable[[Rendered], bytes]] = {
-    Item.ENVELOPE: lambda rendered: rendered.envelope,
-    Item.BODYSTRUCTURE: lambda rendered: rendered.bodystructure,
-    Item.BODY: lambda rendered: rendered.body,
-    Item.HEADER: lambda rendered: rendered.header,
-    Item.PREVIEW: lambda rendered: rendered.preview,
-    Item.SUBJECT: lambda rendered: rendered.subject,
-}
+_RENDERED: Final[Mapping[Item, Callable[[Rendered], bytes]]] = MappingProxyType(
+    {
+        Item.ENVELOPE: lambda rendered: rendered.envelope,
+        Item.BODYSTRUCTURE: lambda rendered: rendered.bodystructure,
+        Item.BODY: lambda rendered: rendered.body,
+        Item.HEADER: lambda rendered: rendered.header,
+        Item.PREVIEW: lambda rendered: rendered.preview,
+        Item.SUBJECT: lambda rendered: rendered.subject,
+    }
+)
 
 
 class MemoryView:
@@ -41,14 +45,17 @@ class MemoryView:
 
     def _take(self) -> None:
         self.keywords = tuple(self._keywords)
-        self.gone = self._gone()
+        self.gone = self._is_gone()
         self._counts = self._box.counts()
         self._modseq = self._box.modseq
+
+    def _is_gone(self) -> bool:
+        return self._gone() or self._box.uidvalidity != self.uidvalidity
 
     def refresh(self) -> bool:
         """Come up to what is published."""
         box = self._box
-        if (box.modseq, self._gone(), tuple(self._keywords)) == (self._modseq, self.gone, self.keywords):
+        if (box.modseq, self._is_gone(), tuple(self._keywords)) == (self._modseq, self.gone, self.keywords):
             return False
         if box.exits:
             self.roll.departed(UidSet.of(box.exits))
@@ -72,6 +79,8 @@ class MemoryView:
 
     def rendered(self, item: Item, rows: Rows) -> Sequence[bytes]:
         """Give what was rendered, one a row."""
+        if item is Item.UIDL:
+            return [self._box.uidl[row].encode() for row in rows]
         take = _RENDERED[item]
         return [take(self._box.rendered[row]) for row in rows]
 
