@@ -47,6 +47,7 @@ class Driver:
         self.buffer = memoryview(bytearray(READ_BUFFER))
         self.output_seconds = output_seconds
         self.linger_seconds = linger_seconds
+        self.reads = 0  # how often a link had something to read: tells whether the loop is busy
         self.links: dict[Link, Session] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty: asyncio.Event = asyncio.Event()

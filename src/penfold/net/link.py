@@ -89,6 +89,7 @@ class LinkOwner(Protocol):
     buffer: memoryview
     output_seconds: float
     linger_seconds: float
+    reads: int
 
     def fault(self, link: "Link", error: BaseException) -> None:
         """Hear of an exception a session let through."""
@@ -281,6 +282,7 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Show the session what was read."""
+        self._owner.reads += 1
         if self._shaking or self._holds:
             self._stash(nbytes)
             return

@@ -6,6 +6,7 @@ loop.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
@@ -68,8 +69,11 @@ class Gatherer(Protocol[I_contra]):
     def put(self, item: I_contra) -> None:
         """Add an item."""
 
+    def flush(self) -> None:
+        """Hand over what waits, on the loop."""
+
     def close(self) -> None:
-        """Hand over what waits, and end."""
+        """Hand over what waits, and end; blocks."""
 
 
 class ThreadGatherer(Generic[T]):
@@ -84,6 +88,9 @@ class ThreadGatherer(Generic[T]):
     def put(self, item: T) -> None:
         """Add an item."""
         self._items.put(item)
+
+    def flush(self) -> None:
+        """Do nothing: the thread has it all."""
 
     def close(self) -> None:
         """End the thread after what waits."""
@@ -105,6 +112,60 @@ class ThreadGatherer(Generic[T]):
                 self._commit(items)
 
 
+class WhileBusy(Generic[T]):
+    """A Gatherer before another: holds items while the loop is busy, for ``PATIENCE`` at most, and hands them over at
+    once when there is nothing else to do.
+
+    ``heard`` counts what the loop has read. When a whole turn of it brought nothing new, nobody can join the group
+    without being waited for. So an item alone waits for one turn, some 20 us, and under load groups become large.
+
+    PERF: a group costs 0.2 ms of CPU (thread switches, futexes, two system calls) however many are in it. Without this,
+    the sync thread takes the first message alone as soon as the disk is quick: 18 % more CPU for relayed mail.
+    """
+
+    PATIENCE = 0.006  # seconds
+
+    def __init__(
+        self, inner: Gatherer[T], heard: Callable[[], int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._inner = inner
+        self._heard = heard
+        self._clock = clock
+        self._items: list[T] = []
+        self._until = 0.0
+        self._seen = 0
+
+    def put(self, item: T) -> None:
+        """Add an item."""
+        self._items.append(item)
+        if len(self._items) == 1:
+            self._until = self._clock() + self.PATIENCE
+            self._look_again(self._heard())
+
+    def flush(self) -> None:
+        """Hand over what waits."""
+        items, self._items = self._items, []
+        for item in items:
+            self._inner.put(item)
+
+    def close(self) -> None:
+        """End the other one; ``flush`` comes first."""
+        self._inner.close()
+
+    def _look(self) -> None:
+        if not self._items:  # flushed meanwhile
+            return
+        heard = self._heard()
+        if heard == self._seen or self._clock() > self._until:
+            self.flush()
+        else:
+            self._look_again(heard)
+
+    def _look_again(self, heard: int) -> None:
+        self._seen = heard
+        asyncio.get_running_loop().call_soon(self._look)
+
+
 class InlineGatherer(Generic[T]):
     """A Gatherer that hands over in the loop's next turn, so that what is put in one turn is one group."""
 
@@ -115,10 +176,14 @@ class InlineGatherer(Generic[T]):
     def put(self, item: T) -> None:
         """Add an item."""
         if not self._items:
-            asyncio.get_running_loop().call_soon(self.close)
+            asyncio.get_running_loop().call_soon(self.flush)
         self._items.append(item)
 
     def close(self) -> None:
+        """Hand over what waits."""
+        self.flush()
+
+    def flush(self) -> None:
         """Hand over what waits."""
         items, self._items = self._items, []
         if items:

@@ -1,7 +1,8 @@
 """The intake writer: takes bodies in, and makes them durable in groups.
 
 One sync thread per log takes all messages that wait, writes their records with one writev, calls fdatasync once, and
-answers all of them through one call on the loop. There is no timer: while one group syncs, the next gathers.
+answers all of them through one call on the loop. There is no timer: while one group syncs, the next gathers; and a busy
+loop first hears out whoever is talking (``thread.WhileBusy``).
 
 Bodies up to ``spill`` octets stay in memory until their record is written; larger ones go to a spare body file, which
 is synced before the record that names it is written.
@@ -22,7 +23,7 @@ from penfold.queue.base import BodyWriter
 from penfold.queue.entry import sized
 from penfold.queue.spool.grant import NO_ROOM, NOT_NOW, BodyGrant, SegmentGrant, SegmentKeeper, SegmentSource
 from penfold.queue.spool.record import GROUP, Accepted, Meta, Type, encode_meta, message_offset, message_payload, pack
-from penfold.queue.spool.thread import Gatherer, Inline, InlineGatherer, Thread, ThreadGatherer, Worker
+from penfold.queue.spool.thread import Gatherer, Inline, InlineGatherer, Thread, ThreadGatherer, WhileBusy, Worker
 
 SPILL = 256 * 1024
 _PATIENCE = 16  # times SPILL that a body may grow in memory while no body file is at hand
@@ -185,7 +186,8 @@ class IntakeWriter:
 
     ``source`` gives segments and body files; ``publish`` tells custody of durable messages, in order, before they are
     answered (it may raise OSError or MailError: custody is gone, and nothing more is promised); ``keeper`` hears of
-    closed segments and dropped bodies. ``worker`` is the one letter that heads the queue ids.
+    closed segments and dropped bodies. ``worker`` is the one letter that heads the queue ids. ``heard`` counts what the
+    loop reads; groups wait while it grows.
     """
 
     def __init__(
@@ -197,6 +199,7 @@ class IntakeWriter:
         worker: str = "A",
         spill: int = SPILL,
         threads: bool = True,
+        heard: Callable[[], int] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._source = source
@@ -213,6 +216,8 @@ class IntakeWriter:
         self._group: Gatherer[Waiting] = (
             ThreadGatherer("penfold-sync", self._commit) if threads else InlineGatherer(self._commit)
         )
+        if heard is not None:
+            self._group = WhileBusy(self._group, heard)
 
     @property
     def named(self) -> bool:
@@ -280,6 +285,7 @@ class IntakeWriter:
     async def close(self) -> None:
         """Finish what waits and give the segment back; a message that is not whole yet is refused with 451."""
         self._closed = True
+        self._group.flush()
         closing = [self._group.close, self._bodies.close, self._end_segment]
         for close in closing:
             if self._threads:

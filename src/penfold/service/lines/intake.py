@@ -108,8 +108,10 @@ class QueueLine:
     custody is answered 451.
     """
 
-    def __init__(self, worker: str) -> None:
+    def __init__(self, worker: str, heard: Callable[[], int] | None = None) -> None:
+        """``worker`` is the letter that heads queue ids; ``heard`` counts what the loop reads (``IntakeWriter``)."""
         self._worker = worker
+        self._reads = heard
         self._loop = asyncio.get_running_loop()
         self._channel: Channel[FromQueue, FromReceive] | None = None
         self._stock: Stock | None = None
@@ -175,7 +177,7 @@ class QueueLine:
         )
         self._channel = channel
         keeper = _Keeper(channel)
-        self._writer = IntakeWriter(stock, self._publisher(channel), keeper, worker=self._worker)
+        self._writer = IntakeWriter(stock, self._publisher(channel), keeper, worker=self._worker, heard=self._reads)
 
     async def close(self) -> None:
         """Finish what waits, give the segment back."""

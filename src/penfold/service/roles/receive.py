@@ -49,7 +49,7 @@ class Receive:
         """Build everything, and accept."""
         place, config = self._place, self._place.config
         self._driver = Driver()
-        self._queue = QueueLine(place.worker)
+        self._queue = QueueLine(place.worker, lambda: self._driver.reads)
         self._auth = LoginClient()
         surroundings = world(self._recorder, self._driver, place.clock)
         journal = Journal(self._recorder, place.clock)
