@@ -124,6 +124,11 @@ def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None])
     listeners = {**sockets.bind_local(config, left), **succession.bind(config, left)}
     metrics = Metrics(books.ROWS)
     tallies = Tallies()
+
+    def begun() -> None:
+        ready()
+        memory.let_go_of_text()
+
     supervisor = Supervisor(
         config,
         works=works(Certificates(config), tallies, metrics),
@@ -132,7 +137,7 @@ def serve(config: Config, load: Callable[[], Config], ready: Callable[[], None])
         listeners=listeners,
         rebind=succession.rebind,
         notes=RosterNotes(config.data, SupervisorNotes(config, sys.stderr), metrics),
-        ready=ready,
+        ready=begun,
         upgrade=succession.leave(lambda: supervisor.listeners),
         kept=children,
         died=tallies.forget,
