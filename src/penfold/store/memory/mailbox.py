@@ -45,7 +45,7 @@ class MemoryMailbox:
         self.special_use: tuple[str, ...] = ()
         self.acl: tuple[Ace, ...] = ()
         self.annotations: dict[tuple[str, str], Annotation] = {}
-        self.deleted = 0
+        self.created = self.deleted = 0
         self.columns = {name: array(code) for name, code in TYPECODES.items()}
         self.octets: list[bytes] = []
         self.rendered: list[Rendered] = []

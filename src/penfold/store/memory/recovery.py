@@ -73,13 +73,13 @@ def undelete(state: State, change: Undelete) -> Result:
 def _whole(state: State, account: MemoryAccount, change: Undelete) -> Result:
     boxes = [*account.mailboxes.values(), *account.trash.values()]
     if change.as_of is not None:
-        boxes = [box for box in boxes if not box.deleted or box.deleted > change.as_of]
+        boxes = [box for box in boxes if not box.deleted or box.created <= change.as_of < box.deleted]
     plan, seen = [], set[int]()
     for box in boxes:
         emails = box.columns[Column.EMAIL]
         rows = [row for row in _chosen(account, box, change) if emails[row] not in seen]
         seen.update(emails[row] for row in rows)
-        if rows or box.deleted:
+        if rows or (box.deleted and box.name not in account.names):
             plan.append((box, rows, box.name))
     _afford(account, plan)
     return Restored(tuple(restore(state, account, *each) for each in plan), account.modseq)

@@ -71,6 +71,7 @@ class State:
         account.first_uidvalidity = account.first_uidvalidity or self.uidvalidity
         mailbox = MailboxId("F" + base32(self.number(), 13))
         box = MemoryMailbox(mailbox, name, self.uidvalidity, 0)
+        box.created = self.now
         parent = account.nearest_above(name)
         box.acl = parent.acl if parent else ()
         account.put(box)
