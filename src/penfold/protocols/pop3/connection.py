@@ -17,7 +17,7 @@ import msgspec
 from penfold.model import LocalProtocolError, RemoteProtocolError
 from penfold.protocols.base import NEED_DATA, NoEvent
 from penfold.protocols.pop3 import steps
-from penfold.protocols.pop3.reader import MAX_CHALLENGE, MAX_TEXT_ROWS, Reader, Rows, parse
+from penfold.protocols.pop3.reader import MAX_CHALLENGE, MAX_TEXT_ROWS, Reader, Rows, response_of
 from penfold.protocols.pop3.responses import Response
 from penfold.protocols.pop3.steps import Step
 
@@ -182,7 +182,7 @@ class Connection:
             self._expected.popleft()
             self._challenged(line[1:].strip())
         else:
-            self._answered(parse(line))
+            self._answered(response_of(line))
         return True
 
     def _read_body(self) -> bool:

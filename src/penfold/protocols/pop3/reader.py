@@ -112,7 +112,7 @@ class Rows:
         return octets[:end]
 
 
-def parse(line: str) -> Response:
+def response_of(line: str) -> Response:
     """Read the first line of a response; raises RemoteProtocolError."""
     match = _FIRST.match(line)
     if match is None:

@@ -1,6 +1,7 @@
 """Cutting a message after its header and so many lines of its body.
 
 Standards: RFC 1939 §7
+Trust: the message is anybody's; nothing of it is kept.
 """
 
 from penfold.protocols.dotted import LineEnds
