@@ -117,7 +117,7 @@ class Assembler:
     def take(self, token: Token) -> None:
         """Take the next token."""
         if token.kind == "comment":
-            self._comment = self._comment or token.text[1:-1]
+            self._comment = self._comment or token.text[1:].removesuffix(")")
         elif self._angle is not None and not self._closed:
             self._in_angle(token)
         elif token.kind == "<":

@@ -15,22 +15,26 @@ from penfold.message.envelope import render
 from penfold.message.fields import one_line
 from penfold.message.mime import Octets, Part
 from penfold.message.nstring import NIL, nstring, string
-from penfold.message.parameter import written_parameters
+from penfold.message.parameter import without_comments, written_parameters
 from penfold.message.structure import inner_message, is_message, parts
 
 _PIECE = re.compile(r"([^*]+)\*(\d{1,9})(\*)?\Z")
 _TOKEN = re.compile(rb"[^\s,;()\"]+")
 _MEMORABLE = 80  # octets of a value that is worth remembering
 _SUBTYPES = {"text": "plain", "multipart": "mixed"}
-_COUNTED = 1 << 20  # octets that are looked at in one go
+_BLOCK = 1 << 16
 
 Pairs = list[tuple[str, str]]
 
 
 def bodystructure(data: Octets, part: Part, *, extended: bool = True) -> bytes:
     """Render BODYSTRUCTURE of a part, or BODY where ``extended`` is off."""
+    return _render(_Lines(data), part, extended)
+
+
+def _render(lines: "_Lines", part: Part, extended: bool) -> bytes:
     if part.kind.main == "multipart":
-        return _multipart(data, part, extended)
+        return _multipart(lines, part, extended)
     value = part.fields.values.get(b"content-type")
     kind, parameters = _DEFAULT if value is None else _content_type(value)
     if value is None and part.kind.main != "text":
@@ -38,31 +42,50 @@ def bodystructure(data: Octets, part: Part, *, extended: bool = True) -> bytes:
     body = b"%b %b %b %b %b %d" % (
         kind,
         parameters,
-        nstring(part.fields.text(b"content-id")),
-        nstring(part.fields.text(b"content-description")),
+        nstring(part.fields.text(b"content-id") or None),
+        nstring(part.fields.text(b"content-description") or None),
         string(part.encoding.encode() or b"7bit"),
         part.end - part.body,
     )
     if is_message(part):
         inner = inner_message(part)
-        body += b" %b %b %d" % (render(inner.fields), bodystructure(data, inner, extended=extended), lines(data, part))
+        body += b" %b %b %d" % (render(inner.fields), _render(lines, inner, extended), lines.of(part))
     elif part.kind.main == "text":
-        body += b" %d" % lines(data, part)
+        body += b" %d" % lines.of(part)
     if not extended:
         return b"(%b)" % body
-    return b"(%b %b %b)" % (body, nstring(part.fields.text(b"content-md5")), _extension(part))
+    return b"(%b %b %b)" % (body, nstring(part.fields.text(b"content-md5") or None), _extension(part))
 
 
-def lines(data: Octets, part: Part) -> int:
-    """Count the line ends of a body."""
-    if isinstance(data, bytes):
-        return data.count(b"\n", part.body, part.end)
-    starts = range(part.body, part.end, _COUNTED)
-    return sum(data[start : min(start + _COUNTED, part.end)].count(b"\n") for start in starts)
+class _Lines:
+    """Counts line ends. Messages lie inside messages, so large bodies are counted by blocks, each block once."""
+
+    __slots__ = ("_before", "_data")
+
+    def __init__(self, data: Octets) -> None:
+        self._data = data
+        self._before = [0]  # line ends before each block
+
+    def of(self, part: Part) -> int:
+        """Count the line ends of a body."""
+        if part.end - part.body <= _BLOCK:
+            return self._count(part.body, part.end)
+        return self._up_to(part.end) - self._up_to(part.body)
+
+    def _up_to(self, offset: int) -> int:
+        block = offset // _BLOCK
+        while len(self._before) <= block:
+            start = (len(self._before) - 1) * _BLOCK
+            self._before.append(self._before[-1] + self._count(start, start + _BLOCK))
+        return self._before[block] + self._count(block * _BLOCK, offset)
+
+    def _count(self, start: int, end: int) -> int:
+        data = self._data
+        return data.count(b"\n", start, end) if isinstance(data, bytes) else data[start:end].count(b"\n")
 
 
-def _multipart(data: Octets, part: Part, extended: bool) -> bytes:
-    inside = b"".join(bodystructure(data, child, extended=extended) for child in parts(part))
+def _multipart(lines: "_Lines", part: Part, extended: bool) -> bytes:
+    inside = b"".join([_render(lines, child, extended) for child in parts(part)])
     value = one_line(part.fields.values[b"content-type"])
     _, sub, written = written_parameters(value)
     body = inside + b" " + string(_bytes(sub or "mixed"))
@@ -130,7 +153,7 @@ def _extension(part: Part) -> bytes:
     return b"%b %b %b" % (
         NIL if disposition is None else _disposition(disposition),
         NIL if language is None else _language(language),
-        NIL if location is None else string(b"".join(location.split())),
+        NIL if not location else string(b"".join(location.split())),
     )
 
 
@@ -140,7 +163,7 @@ def _disposition(value: bytes) -> bytes:
 
 
 def _language(value: bytes) -> bytes:
-    tags = _TOKEN.findall(one_line(value))
+    tags = _TOKEN.findall(without_comments(one_line(value)))
     return b"(%b)" % b" ".join(map(string, tags)) if tags else NIL
 
 

@@ -22,7 +22,7 @@ EMPTY = b"(" + b" ".join([NIL] * 10) + b")"
 _ATOM = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]++"
 _DOMAIN = rb"[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*+"
 _QUOTED = rb'"((?:[!#-\[\]-~]++(?: [!#-\[\]-~]++)*+)?+)"'
-_PLAIN = re.compile(
+PLAIN = re.compile(
     rb"[ \t]*+(?:(?:(?:" + _QUOTED + rb"|(" + _ATOM + rb"(?: " + _ATOM + rb")*+))[ \t]*+)?+"
     rb"<(" + _ATOM + rb")@(" + _DOMAIN + rb")>"
     rb"|(" + _ATOM + rb")@(" + _DOMAIN + rb"))[ \t]*+(?:,|\Z)"
@@ -64,7 +64,7 @@ def addresses(value: bytes | None) -> bytes:
         return NIL
     found = _plain_list(value)
     if found is None:
-        rendering = _Rendering()
+        rendering = _Rendering(value)
         assemble(value, rendering)
         found = rendering.entries
     return b"(%b)" % b"".join(found) if found else NIL
@@ -78,7 +78,7 @@ def _plain_list(value: bytes) -> list[bytes] | None:
     entries: list[bytes] = []
     at = 0
     while at < len(value) and len(entries) < MAX_ADDRESSES:
-        match = _PLAIN.match(value, at)
+        match = PLAIN.match(value, at)
         if match is None:
             return None
         quoted, words, local, domain, bare_local, bare_domain = match.groups()
@@ -94,8 +94,9 @@ def _plain_list(value: bytes) -> list[bytes] | None:
 class _Rendering(Assembler):
     """Renders entries as they come, the marks of groups among them."""
 
-    def __init__(self) -> None:
+    def __init__(self, value: bytes) -> None:
         super().__init__()
+        self._value = value
         self.entries: list[bytes] = []
 
     def open_group(self, words: list[Token]) -> None:
@@ -106,18 +107,16 @@ class _Rendering(Assembler):
 
     def address(self, tokens: list[Token], words: list[Token], comment: str) -> None:
         """Render an entry; what is no address keeps its text as the name."""
-        name = phrase(words) or comment.strip()
+        name = _octets(phrase(words) or comment.strip())
         cut = halves(tokens) if tokens else None
         if cut is None:
-            name = name or " ".join(map(plain, tokens))
+            name = name or (self._value[tokens[0].start : tokens[-1].end] if tokens else b"")
             mailbox, host = _MISSING_MAILBOX, _MISSING_DOMAIN
         else:
             mailbox = string(_octets("".join(map(plain, cut[0]))))
             host = string(_octets("".join(token.text for token in cut[1]))) if cut[1] else _MISSING_DOMAIN
         route = "".join(token.text for token in self.route)
-        self.entries.append(
-            b"(%b %b %b %b)" % (nstring(_octets(name) or None), nstring(_octets(route) or None), mailbox, host)
-        )
+        self.entries.append(b"(%b %b %b %b)" % (nstring(name or None), nstring(_octets(route) or None), mailbox, host))
         self.full = len(self.entries) >= MAX_ADDRESSES
 
 

@@ -41,10 +41,19 @@ COMMON = (
     }
 )
 _WANTED = COMMON | CONTENT
+# As they are mostly spelled; b"" for what is met in every header and wanted by nobody.
+_SPELLED = {
+    **{name.title(): name for name in _WANTED},
+    b"Message-ID": b"message-id",
+    b"MIME-Version": b"mime-version",
+    b"Content-ID": b"content-id",
+    **dict.fromkeys((b"Received", b"DKIM-Signature", b"Authentication-Results", b"Received-SPF"), b""),
+}
 _COMBINED = frozenset((b"to", b"cc", b"bcc"))
 _NEXT = re.compile(rb"\n(?![ \t])")
+NUL = "\ufffd".encode()  # what stands for a NUL
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
-_LOOSE = bytes.maketrans(b"\0\r\n", b"\x80  ")
+_LOOSE = bytes.maketrans(b"\r\n", b"  ")
 
 
 class Fields(NamedTuple):
@@ -71,7 +80,8 @@ def pick(header: bytes) -> Fields:
     common: list[bytes] = []
     for line in _NEXT.split(header, MAX_FIELDS)[:MAX_FIELDS]:
         name, colon, value = line.partition(b":")
-        name = name.rstrip(b" \t").lower()
+        spelled = _SPELLED.get(name)
+        name = name.rstrip(b" \t").lower() if spelled is None else spelled
         if name not in _WANTED or not colon:
             continue
         if name not in values:
@@ -84,13 +94,13 @@ def pick(header: bytes) -> Fields:
 
 
 def one_line(value: bytes) -> bytes:
-    """Take out folding and the white space around a value. A loose CR or LF becomes a space, a NUL the octet 128.
+    """Take out folding and the white space around a value. A loose CR or LF becomes a space, a NUL U+FFFD.
 
-    QUIRK: no IMAP string can carry a NUL; Dovecot gives 0x80 for it, and so do we.
+    QUIRK: no IMAP string can carry a NUL; Dovecot gives the replacement character for it, and so do we.
     """
     if b"\n" in value:
         value = _FOLD.sub(b"", value)
     value = value.strip(b" \t\r\n")
     if b"\r" in value or b"\n" in value or b"\0" in value:
-        value = value.translate(_LOOSE)
+        value = value.translate(_LOOSE).replace(b"\0", NUL)
     return value

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from penfold.message.fields import Fields, one_line, pick
 from penfold.message.header import Bounds, Header, bounds
-from penfold.message.parameter import Parametrised, parse_parameters
+from penfold.message.parameter import Parametrised, parse_parameters, without_comments
 
 MAX_DEPTH = 100
 MAX_PARTS = 10_000
@@ -113,7 +113,7 @@ def _remembered(value: bytes) -> Parametrised:
 
 def _encoding(fields: Fields) -> str:
     value = fields.values.get(b"content-transfer-encoding")
-    found = _TOKEN.search(value) if value else None
+    found = _TOKEN.search(without_comments(value)) if value else None
     return found[0].lower().decode("ascii", "replace") if found else ""
 
 

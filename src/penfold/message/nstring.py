@@ -8,15 +8,17 @@ Standards: RFC 9051 §4.3, §9 (nstring, quoted, literal); RFC 3501 §4.3
 
 import re
 
+from penfold.message.fields import NUL
+
 NIL = b"NIL"
 _UNQUOTABLE = re.compile(rb"[\r\n\0\x80-\xff]")
 _SPECIAL = re.compile(rb'["\\]')
 
 
 def string(value: bytes) -> bytes:
-    """Render octets; a NUL cannot be carried and becomes the octet 128."""
+    """Render octets; a NUL cannot be carried and becomes U+FFFD."""
     if _UNQUOTABLE.search(value):
-        value = value.replace(b"\0", b"\x80")
+        value = value.replace(b"\0", NUL)
         return b"{%d}\r\n%b" % (len(value), value)
     if b'"' in value or b"\\" in value:
         value = _SPECIAL.sub(rb"\\\g<0>", value)

@@ -15,6 +15,8 @@ _PARAMETER = re.compile(
     r"""(?<![^\s=;"()])([^\s=;"()]++)\s*+=\s*+("(?:[^"\\]|\\.)*+"?|[^\s;"]*+)|"(?:[^"\\]|\\.)*+"?""", re.DOTALL
 )
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
+# A comment begins where a word may begin: the bracket in ``filename=report(2).pdf`` is none.
+_COMMENT = re.compile(rb"""("(?:[^"\\]|\\.)*+"?)|(?<![^\s;=])\((?:[^()\\]|\\.)*+\)""", re.DOTALL)
 _CHARSET = re.compile(
     r"(?:utf-8|us-ascii|iso-8859-\d{1,2}|windows-\d{3,4}|koi8-[ru]|iso-2022-(?:jp|kr)|shift_jis|euc-(?:jp|kr)|gb2312|gbk"
     r"|gb18030|big5|tis-620|macintosh)\Z",
@@ -33,7 +35,7 @@ class Parametrised(NamedTuple):
 
 def parse_parameters(value: bytes) -> Parametrised:
     """Parse an unfolded value. Names are lower case; RFC 2231 continuations and charsets are decoded."""
-    text = value.decode("utf-8", "surrogateescape")
+    text = without_comments(value).decode("utf-8", "surrogateescape")
     head, _, tail = text.partition(";")
     match = _MAIN.match(head)
     main, sub = (match[1].lower(), (match[2] or "").lower()) if match else ("", "")
@@ -42,10 +44,15 @@ def parse_parameters(value: bytes) -> Parametrised:
 
 def written_parameters(value: bytes) -> tuple[str, str, list[tuple[str, str]]]:
     """Parse an unfolded value without decoding: main and sub as spelled, parameters in order, quoting undone."""
-    head, _, tail = value.decode("utf-8", "surrogateescape").partition(";")
+    head, _, tail = without_comments(value).decode("utf-8", "surrogateescape").partition(";")
     match = _MAIN.match(head)
     main, sub = (match[1], match[2] or "") if match else ("", "")
     return main, sub, _pieces(tail) if tail else []
+
+
+def without_comments(value: bytes) -> bytes:
+    """Take the comments out of a value; one inside another is left."""
+    return _COMMENT.sub(rb"\1", value) if b"(" in value else value
 
 
 def _pieces(tail: str) -> list[tuple[str, str]]:

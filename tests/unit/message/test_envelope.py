@@ -91,8 +91,8 @@ def test_eight_bit_text_is_a_literal():
     assert envelope(b"Subject: caf\xe9\r\n").startswith(b"(NIL {4}\r\ncaf\xe9 NIL")
 
 
-def test_a_nul_becomes_the_octet_128_and_a_loose_cr_a_space():
-    assert envelope(b"Subject: a\0b\rc\r\n").startswith(b"(NIL {5}\r\na\x80b c NIL")
+def test_a_nul_becomes_the_replacement_character_and_a_loose_cr_a_space():
+    assert envelope(b"Subject: a\0b\rc\r\n").startswith(b"(NIL {7}\r\na\xef\xbf\xbdb c NIL")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_nul_becomes_the_octet_128_and_a_loose_cr_a_space():
         (b"NIL", b'"NIL"'),
         (b'a"b\\c', b'"a\\"b\\\\c"'),
         (b"a\r\nb", b"{4}\r\na\r\nb"),
-        (b"\xff\0", b"{2}\r\n\xff\x80"),
+        (b"\xff\0", b"{4}\r\n\xff\xef\xbf\xbd"),
     ],
 )
 def test_a_string_is_quoted_or_a_literal(value, rendered):
