@@ -153,7 +153,7 @@ class Application:
                 server.answer()
 
     def _send(self, message: bytes) -> None:
-        self.server.answer()
+        self.server.begin_body()
         for start in range(0, len(message), self._step):
             if not self.server.send_body(message[start : start + self._step]):
                 break

@@ -63,7 +63,7 @@ class UniqueIds(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Retrieve(msgspec.Struct, frozen=True, array_like=True):
-    """RETR. Answer by ``send_message``; or positively, then ``send_body`` and ``end_body``; or negatively."""
+    """RETR. Answer by ``send_message``; or by ``begin_body``, ``send_body`` and ``end_body``; or negatively."""
 
     number: int
 

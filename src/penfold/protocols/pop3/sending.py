@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from penfold.model import LocalProtocolError
 from penfold.protocols.base import NEED_DATA, NoEvent
-from penfold.protocols.dotted import BodyWriter, DotScanner, LineEnds
+from penfold.protocols.dotted import BodyWriter, DotScanner, LineEnds, dotted
 from penfold.protocols.pop3 import events, grammar, responses
 from penfold.protocols.pop3.conversation import Phase
 from penfold.protocols.pop3.events import Event
@@ -52,12 +52,27 @@ class Sending(Securing):
             self._maildrop.uids = uids
             self._answer_again()
 
-    def send_message(self, octets: bytes) -> None:
-        """Answer Retrieve or Top with a whole message."""
-        self._begin_body(Response.yes(f"{len(octets)} octets"))
-        if self._streaming:
-            self.send_body(octets)
-            self.end_body()
+    def send_message(self, octets: bytes, *, clean: bool = False) -> None:
+        """Answer Retrieve or Top with a whole message; ``clean``: every line end in it is known to be a CRLF."""
+        event = self._take_pending(events.Retrieve, events.Top)
+        if event is None:
+            return
+        if isinstance(event, events.Top):
+            cutter = TopCutter(event.lines)
+            octets = cutter.feed(octets) + cutter.finish()
+        body, size = dotted(octets, clean=clean)
+        self._out.append(b"+OK %d octets\r\n" % size)
+        self._out.append(body)
+
+    def begin_body(self, response: Response = responses.MESSAGE_FOLLOWS, *, clean: bool = False) -> None:
+        """Answer Retrieve or Top with a message to come by ``send_body``; ``clean`` as for ``send_message``."""
+        event = self._take_pending(events.Retrieve, events.Top)
+        if event is None:
+            return
+        self._send(response)
+        self._writer = BodyWriter(dots=True, clean=clean)
+        self._cutter = TopCutter(event.lines) if isinstance(event, events.Top) else None
+        self._streaming = True
 
     def send_body(self, chunk: bytes) -> bool:
         """Send octets of a message, as it is stored. Tells whether more of it is wanted; then ``end_body``.
@@ -92,17 +107,6 @@ class Sending(Securing):
         if self._writer is None:
             raise LocalProtocolError("no message is being sent")
         return self._writer, self._cutter
-
-    def _begin_body(self, response: Response) -> None:
-        event = self._take_pending(events.Retrieve, events.Top)
-        if event is not None:
-            self._open_body(event, response)
-
-    def _open_body(self, event: Event, response: Response) -> None:
-        self._send(response)
-        self._writer = BodyWriter(dots=True)
-        self._cutter = TopCutter(event.lines) if isinstance(event, events.Top) else None
-        self._streaming = True
 
     def _answer_again(self) -> None:
         again, self._again = self._again, None
@@ -221,8 +225,7 @@ class Sending(Securing):
             self._phase = Phase.MESSAGE
         self._send(response)
 
-    def _message_answered(self, event: events.Retrieve | events.Top, response: Response) -> None:
+    def _message_answered(self, _event: events.Retrieve | events.Top, response: Response) -> None:
         if response.ok:
-            self._open_body(event, response)
-        else:
-            self._send(response)
+            raise LocalProtocolError("a message is sent by send_message() or begin_body()")
+        self._send(response)

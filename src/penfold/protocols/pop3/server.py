@@ -73,12 +73,12 @@ class Server(Sending):
         return NEED_DATA
 
     def _read_command(self) -> Event | NoEvent | None:
-        settings = self._settings
-        auth = self._buffer[:5].upper() == b"AUTH "
-        line = self._line(settings.max_auth_line if auth else settings.max_line)
+        before = self._state is State.AUTHORIZATION
+        auth = before and self._buffer[:5].upper() == b"AUTH "
+        line = self._line(self._settings.max_auth_line if auth else self._settings.max_line)
         if line is None:
             return self._no_line()
-        if self._state is State.TRANSACTION:
+        if not before:
             self._touch()
         elif self._too_many_commands():
             return None
@@ -228,8 +228,6 @@ class Server(Sending):
 
 _YES: Mapping[type[Event], Response] = {
     events.StartTls: responses.READY_FOR_TLS,
-    events.Retrieve: responses.MESSAGE_FOLLOWS,
-    events.Top: responses.MESSAGE_FOLLOWS,
     events.Transmit: responses.SEND_MESSAGE,
     events.MessageEnd: responses.MESSAGE_SENT,
     events.Update: responses.BYE,

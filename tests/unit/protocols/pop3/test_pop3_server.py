@@ -98,6 +98,10 @@ def test_answers_that_do_not_fit_the_question_are_mistakes_of_ours():
         core.unique_ids([])
     with pytest.raises(LocalProtocolError, match="answered by its column"):
         core.answer()
+    core = logged_in()
+    ask(core, b"RETR 1")
+    with pytest.raises(LocalProtocolError, match="begin_body"):
+        core.answer()
 
 
 def test_success_of_a_login_is_not_told_by_answer():
@@ -201,7 +205,7 @@ def test_a_message_sent_in_chunks_keeps_later_commands_waiting():
     core = logged_in()
     core.receive_data(b"RETR 2\r\nNOOP\r\n")
     assert core.next_event() == events.Retrieve(2)
-    core.answer()
+    core.begin_body()
     assert core.next_event() is PAUSED
     assert core.send_body(b"a\n.")
     assert core.next_event() is PAUSED
@@ -216,7 +220,7 @@ def test_a_message_sent_in_chunks_keeps_later_commands_waiting():
 def test_top_says_when_it_has_enough():
     core = logged_in()
     assert ask(core, b"TOP 1 1") == events.Top(1, 1)
-    core.answer()
+    core.begin_body()
     assert core.send_body(b"a: b\n")
     assert core.send_body(b"\n")
     assert not core.send_body(b"one\ntwo\nthree\n")
@@ -231,14 +235,17 @@ def test_a_message_may_be_refused_or_sent_whole():
     core.answer(Response.no("Cannot be read now", "SYS/TEMP"))
     assert core.data_to_send() == b"-ERR [SYS/TEMP] Cannot be read now\r\n"
     ask(core, b"RETR 1")
-    core.send_message(b".\r\n")
+    core.send_message(b".\n")
     assert core.data_to_send() == b"+OK 3 octets\r\n..\r\n.\r\n"
+    ask(core, b"TOP 1 1")
+    core.send_message(b"a: b\n\n.\n.\n")
+    assert core.data_to_send() == b"+OK 11 octets\r\na: b\r\n\r\n..\r\n.\r\n"
 
 
 def test_a_message_broken_off_is_never_ended():
     core = logged_in()
     ask(core, b"RETR 1")
-    core.answer()
+    core.begin_body()
     core.send_body(b"half a mess")
     core.abort()
     assert core.closed
@@ -263,7 +270,7 @@ def test_shutting_down_waits_for_the_answer_that_is_owed():
     core = logged_in()
     ask(core, b"RETR 1")
     core.shut_down()
-    core.answer()
+    core.begin_body()
     core.send_body(b"x")
     assert core.next_event() is PAUSED
     core.end_body()
