@@ -26,7 +26,7 @@ import contextlib
 import re
 from pathlib import Path
 
-from conformance.smtp_runner import TcpPeer, Transcript, _unescape
+from conformance.smtp_runner import TcpPeer, Transcript, _unescape, load
 
 from penfold.protocols import sasl
 from penfold.protocols.base import NEED_DATA, PAUSED
@@ -55,22 +55,8 @@ LANGUAGES = {
 }
 
 
-def load(path: Path) -> Transcript:
-    transcript = Transcript(path.stem)
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.startswith("#"):
-            transcript.title = transcript.title or line[1:].strip()
-        elif line.startswith("settings:"):
-            transcript.settings.update(word.split("=", 1) for word in line[9:].split())
-        elif line.strip():
-            match = _STEP.match(line)
-            assert match, f"{path.name}:{number}: what is {line!r}?"
-            transcript.steps.append((number, match[1], match[2] or ""))
-    return transcript
-
-
 def transcripts() -> list[Transcript]:
-    return [load(path) for path in sorted(FOLDER.glob("*.txt"))]
+    return [load(path, _STEP) for path in sorted(FOLDER.glob("*.txt"))]
 
 
 _BOOLEAN = {"yes": True, "no": False}
@@ -226,7 +212,10 @@ class CorePeer:
         self.application.turn()
 
     def closed(self) -> bool:
-        return self.server.closed and not self.receive()
+        return self.over() and not self.receive()
+
+    def over(self) -> bool:
+        return self.server.closed
 
     def wait(self, seconds: float) -> None:
         self.now += seconds

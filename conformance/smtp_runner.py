@@ -51,7 +51,8 @@ class Transcript:
         return any(kind == "T:" for _, kind, _ in self.steps)
 
 
-def load(path: Path) -> Transcript:
+def load(path: Path, step: re.Pattern[str] = _STEP) -> Transcript:
+    """Read a transcript; another protocol's has other ``step`` lines."""
     transcript = Transcript(path.stem)
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("#"):
@@ -59,7 +60,7 @@ def load(path: Path) -> Transcript:
         elif line.startswith("settings:"):
             transcript.settings.update(word.split("=", 1) for word in line[9:].split())
         elif line.strip():
-            match = _STEP.match(line)
+            match = step.match(line)
             assert match, f"{path.name}:{number}: what is {line!r}?"
             transcript.steps.append((number, match[1], match[2] or ""))
     return transcript
@@ -182,7 +183,10 @@ class CorePeer:
         self.application.turn()
 
     def closed(self) -> bool:
-        return self.server.closed and not self.server.data_to_send()
+        return self.over() and not self.server.data_to_send()
+
+    def over(self) -> bool:
+        return self.server.closed
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
