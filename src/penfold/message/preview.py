@@ -4,7 +4,7 @@ The first text/plain part that says anything, else the first HTML. Lines quoted 
 long as anything else is left. Attachments are never looked at.
 
 Standards: RFC 8970 §3.1, §3.2
-Trust: octets from anybody; only the first SECOND_LOOK octets of a part are read.
+Trust: octets from anybody; only the first 16 KB of a part are read.
 """
 
 import re
@@ -16,8 +16,7 @@ from penfold.message.searchable import part_text
 from penfold.message.structure import is_message, parts
 
 MAX_CHARACTERS = 200
-_FIRST_LOOK = 600
-SECOND_LOOK = 16384
+_LOOKS = (600, 16384)  # octets: most texts say enough at once
 _MOST_PARTS = 50
 _QUOTED = re.compile(r"^>.*$", re.MULTILINE)
 _UNSEEN = re.compile("[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u200b-\u200f\u2060\ufeff\u00ad\u034f\ufffc]+")
@@ -55,23 +54,18 @@ def _attached(part: Part) -> bool:
 
 
 def _words(data: Octets, part: Part) -> str:
-    if part.kind.sub != "html":
-        found = _line(part_text(data, part, _FIRST_LOOK) or "")
-        if len(found) >= MAX_CHARACTERS or part.end - part.body <= _FIRST_LOOK:
-            return found[:MAX_CHARACTERS].rstrip()
-    text = part_text(data, part, SECOND_LOOK) or ""
-    if part.kind.sub == "html":
-        text = plain(text)
-    return _line(text)[:MAX_CHARACTERS].rstrip()
+    html = part.kind.sub == "html"
+    text = words = ""
+    for most in _LOOKS[html:]:
+        text = part_text(data, part, most) or ""
+        if html:
+            text = plain(text)
+        words = _line(_QUOTED.sub("", text) if ">" in text else text)
+        if len(words) >= MAX_CHARACTERS or part.end - part.body <= most:
+            break
+    return (words or _line(text))[:MAX_CHARACTERS].rstrip()
 
 
 def _line(text: str) -> str:
-    if ">" in text:
-        text = _own_lines(text)
     line = " ".join(text.split(None, MAX_CHARACTERS)[:MAX_CHARACTERS])
     return line if line.isprintable() else " ".join(_UNSEEN.sub("", line).split())
-
-
-def _own_lines(text: str) -> str:
-    own = _QUOTED.sub("", text)
-    return own if own.strip() else text

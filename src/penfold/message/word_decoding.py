@@ -18,7 +18,7 @@ _BASE64_ALPHABET = re.compile(rb"[^A-Za-z0-9+/]")
 def text_of(value: bytes) -> str:
     """Read an unstructured value, or the whole of an unfolded header."""
     if b"=?" not in value:
-        return value.decode("ascii") if value.isascii() else guess(value)
+        return value.decode("ascii") if value.isascii() else _raw(value)
     reading = _Reading()
     at = 0
     for match in _WORD.finditer(value):
@@ -48,7 +48,7 @@ class _Reading:
             self._written.append(octets)
             return
         self._flush()
-        self.texts.append(guess(octets))
+        self.texts.append(_raw(octets))
 
     def word(self, written: bytes, charset: str, octets: bytes) -> None:
         if self._written and charset != self._charset:
@@ -61,8 +61,16 @@ class _Reading:
         if not self._written:
             return
         text = decode(b"".join(self._octets), self._charset)
-        self.texts.append(guess(b"".join(self._written)) if text is None else text)
+        self.texts.append(_raw(b"".join(self._written)) if text is None else text)
         self._written, self._octets = [], []
+
+
+def _raw(octets: bytes) -> str:
+    """Guess line by line: one field in another charset is no reason to misread the others."""
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return "\n".join(map(guess, octets.split(b"\n")))
 
 
 def _octets(encoding: bytes, text: bytes) -> bytes:
