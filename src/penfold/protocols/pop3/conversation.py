@@ -48,8 +48,8 @@ class Phase(Enum):
 class Conversation:
     """The driver's side of a server core, and the plumbing of the subclass that knows the commands.
 
-    To look at: ``early_talker`` (spoke before the greeting), ``errors`` (since the beginning or log-in; what an
-    application that slows down its answers goes by).
+    To look at: ``state``; ``early_talker`` (spoke before the greeting); ``errors`` (since the beginning or log-in; what
+    an application that slows down its answers goes by).
     """
 
     __slots__ = (
@@ -67,11 +67,11 @@ class Conversation:
         "_settings",
         "_since",
         "_skipping",
-        "_state",
         "_streaming",
         "_texts",
         "early_talker",
         "errors",
+        "state",
     )
 
     _phases: ClassVar[Mapping[Phase, Callable[..., Event | NoEvent | None]]] = {}
@@ -83,7 +83,7 @@ class Conversation:
         self._out: list[bytes] = []
         self._events: deque[Event] = deque()
         self._phase = Phase.GREETING
-        self._state = State.AUTHORIZATION
+        self.state = State.AUTHORIZATION
         self._pending: Event | None = None
         self._listing: Listing | None = None
         self._streaming = False
@@ -158,7 +158,7 @@ class Conversation:
             return None
         if self._phase is Phase.GREETING or self._phase is Phase.CLOSED:
             return None
-        before = self._state is State.AUTHORIZATION
+        before = self.state is State.AUTHORIZATION
         return self._since + (self._settings.login_timeout if before else self._settings.timeout)
 
     def on_time(self, now: float) -> None:

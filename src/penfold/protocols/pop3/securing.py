@@ -61,7 +61,7 @@ class Securing(Conversation):
         self.user = user
         self._maildrop = Maildrop(messages)
         self._login_delay, self._expire = login_delay, expire
-        self._state = State.TRANSACTION
+        self.state = State.TRANSACTION
         self._phase = Phase.COMMAND
         self.errors = 0
         self._send(response)

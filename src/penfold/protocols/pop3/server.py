@@ -73,7 +73,7 @@ class Server(Sending):
         return NEED_DATA
 
     def _read_command(self) -> Event | NoEvent | None:
-        before = self._state is State.AUTHORIZATION
+        before = self.state is State.AUTHORIZATION
         auth = before and self._buffer[:5].upper() == b"AUTH "
         line = self._line(self._settings.max_auth_line if auth else self._settings.max_line)
         if line is None:
@@ -98,10 +98,10 @@ class Server(Sending):
         if _CONTROLS.search(line):
             raise Refusal(responses.BAD_LINE)
         if verb not in ARGUMENTS and verb not in self._logins:
-            if verb in HTTP_VERBS and self._state is State.AUTHORIZATION:
+            if verb in HTTP_VERBS and self.state is State.AUTHORIZATION:
                 self._close(responses.NOT_HTTP, "not POP3")
             raise Refusal(responses.UNKNOWN_COMMAND)
-        refusal = OUT_OF_ORDER.get(verb, {}).get(self._state)
+        refusal = OUT_OF_ORDER.get(verb, {}).get(self.state)
         if refusal is not None:
             raise Refusal(refusal)
 
@@ -127,7 +127,7 @@ class Server(Sending):
             tls=bool(self.tls),
             login_delay=self._login_delay,
             expire=self._expire,
-            known=self._state is State.TRANSACTION,
+            known=self.state is State.TRANSACTION,
         )
         self._send_lines(responses.CAPABILITIES_FOLLOW, lines)
 
@@ -156,8 +156,8 @@ class Server(Sending):
         self._send(responses.OK)
 
     def _quit(self, _words: list[bytes]) -> Event:
-        if self._state is State.TRANSACTION:
-            self._state = State.UPDATE
+        if self.state is State.TRANSACTION:
+            self.state = State.UPDATE
             return self._ask(events.Update(self._maildrop.marked))
         self._send(responses.BYE)
         self._close(None, "quit")

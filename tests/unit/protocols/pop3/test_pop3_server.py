@@ -5,6 +5,7 @@ import pytest
 from penfold.model import LocalProtocolError, Reply
 from penfold.protocols.base import NEED_DATA, PAUSED
 from penfold.protocols.pop3 import Response, Server, ServerSettings, events, from_reply
+from penfold.protocols.pop3.states import State
 
 IN = b"USER alice\r\nPASS secret\r\n"
 
@@ -386,3 +387,28 @@ def test_a_reply_becomes_a_response_with_the_code_it_calls_for(reply, code):
     """RFC 3206 §4."""
     assert from_reply(reply) == Response.no("No", code)
     assert from_reply(Reply.of(250, "2.0.0", "Yes")) == Response.yes("Yes")
+
+
+def test_the_states_follow_one_another():
+    """RFC 1939 §3."""
+    core = server()
+    assert core.state is State.AUTHORIZATION
+    core = logged_in()
+    assert core.state is State.TRANSACTION
+    assert ask(core, b"QUIT\r\nNOOP") == events.Update(())
+    assert core.state is State.UPDATE
+    assert core.next_event() is PAUSED
+    core.answer()
+    assert core.next_event() == events.Closed("quit")
+    assert core.data_to_send() == b"+OK Bye\r\n"
+
+
+def test_shutting_down_waits_for_a_long_listing():
+    core = logged_in(10_000)
+    ask(core, b"LIST")
+    core.sizes([1] * 10_000)
+    core.data_to_send()
+    core.shut_down()
+    said = everything(core)
+    assert said.endswith(b"10000 1\r\n.\r\n")
+    assert core.next_event() == events.Closed("shut down")
