@@ -88,6 +88,10 @@ class Gathering(Conversation):
         self._tag, self._name = head[1], head[2].upper()
         verb = VERBS.get(self._name)
         refusal = self._refusal(verb)
+        if verb is None and self._before_login and _HTTP.match(line):
+            # SECURITY: a web page can make a browser send us a request whose body looks like commands.
+            self._close(status.NOT_HTTP, "not IMAP")
+            return None
         if refusal is not None or verb is None:
             self._refuse(refusal or status.UNKNOWN_COMMAND, announced(line), line)
             return None
@@ -97,10 +101,6 @@ class Gathering(Conversation):
         return self._arguments(line[head.end() :], line)
 
     def _headless(self, line: bytes) -> None:
-        if self._before_login and _HTTP.match(line):
-            # SECURITY: a web page can make a browser send us a request whose body looks like commands.
-            self._close(status.NOT_HTTP, "not IMAP")
-            return
         tag = _TAG.match(line)
         self._tag = tag[1] if tag is not None else b"*"
         self._refuse(status.UNKNOWN_COMMAND if tag is not None else status.BAD_TAG, announced(line), line)
