@@ -102,7 +102,7 @@ class Gathering(Conversation):
 
     def _headless(self, line: bytes) -> None:
         tag = _TAG.match(line)
-        self._tag = tag[1] if tag is not None else b"*"
+        self._tag, self._name = tag[1] if tag is not None else b"*", b""
         self._refuse(status.UNKNOWN_COMMAND if tag is not None else status.BAD_TAG, announced(line), line)
 
     def _refusal(self, verb: Verb | None) -> Status | None:
