@@ -5,7 +5,6 @@ randomness and renderer it is given. What a driver cannot do by its nature is in
 """
 
 import asyncio
-import re
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from penfold.message.summary import summary
 from penfold.model import BodyRef
 from penfold.store import (
     NO_MAILBOX,
@@ -33,9 +33,9 @@ from penfold.store import (
     Message,
     Numbering,
     Refused,
-    Rendered,
     Result,
     StoreFlags,
+    Summarise,
     Tree,
     UidSet,
     View,
@@ -61,7 +61,7 @@ class Given:
     path: Any
     clock: Clock
     random: Callable[[int], bytes]
-    summarise: Callable[[bytes], Rendered]
+    summarise: Summarise
     bodies: "Bodies"
 
 
@@ -118,22 +118,6 @@ class Body:
             yield self.octets[start : start + size]
 
 
-def summarise(octets: bytes) -> Rendered:
-    """Render so that each item tells from which message it came."""
-    fields = dict(re.findall(rb"^([A-Za-z-]+): *([^\r\n]*)", octets.partition(b"\r\n\r\n")[0], re.MULTILINE))
-    ids = b" ".join(fields.get(name, b"") for name in (b"Message-ID", b"In-Reply-To", b"References")).split()
-    return Rendered(
-        envelope=b"(" + fields.get(b"Subject", b"") + b")",
-        bodystructure=b"(%d)" % len(octets),
-        body=b"(b%d)" % len(octets),
-        header=b"".join(b"%s: %s\r\n" % pair for pair in fields.items()),
-        preview=octets.partition(b"\r\n\r\n")[2][:20],
-        subject=fields.get(b"Subject", b"").removeprefix(b"Re: "),
-        sent=int(fields[b"Date"]) if b"Date" in fields else None,
-        ids=tuple(ids),
-    )
-
-
 @dataclass
 class House:
     """A store, spoken to without async; ``inbox`` is ADA's."""
@@ -150,7 +134,7 @@ class House:
     @classmethod
     def build(cls, driver: Driver, path: Any, seed: int = 1) -> "House":
         clock, bodies = Clock(), Bodies()
-        given = Given(path, clock, Random(seed).randbytes, summarise, bodies)
+        given = Given(path, clock, Random(seed).randbytes, summary, bodies)
         runner = asyncio.Runner()
         house = cls(runner, driver, given, clock, bodies, runner.run(driver.open(given)))
         house.inbox = house.made(CreateAccount(ADA))

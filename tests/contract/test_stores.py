@@ -5,9 +5,11 @@ from array import array
 import pytest
 from tests.stores import ADA, BOB, DRIVERS, House, rows_of
 
+from penfold.message.summary import summary
 from penfold.model import BodyRef
 from penfold.store import (
     EVERY,
+    NO_DAY,
     NO_MAILBOX,
     AccountId,
     Ace,
@@ -50,7 +52,16 @@ from penfold.store import (
 )
 
 NOWHERE = MailboxId("nowhere")
-MAIL = b"Subject: Tea\r\nMessage-ID: <1@x>\r\nDate: 77\r\n\r\nAt four.\r\n"
+MAIL = b"""\
+Subject: Re: Tea\r
+Message-ID: <1@x>\r
+From: Ada <ada@example.test>\r
+To: bob@example.test\r
+References: <0@x> <a@b>\r
+Date: Thu, 1 Jan 1970 02:01:17 +0200\r
+\r
+At four.\r
+"""
 
 
 @pytest.fixture(params=sorted(DRIVERS))
@@ -82,7 +93,10 @@ def test_an_appended_message_is_there_octet_for_octet_with_all_its_columns(house
         Column.INTERNAL: -5,
         Column.SAVED: 100_000,
         Column.SENT: 77,
+        Column.DAY: 0,
         Column.SIZE: len(MAIL) + 6,
+        Column.HEADER: len(MAIL) + 6 - 10,
+        Column.ANSWER: 1,
         Column.GONE: 0,
     }
     assert view.keywords == ("$Work",)
@@ -93,14 +107,22 @@ def test_what_is_rendered_is_kept_and_a_body_is_given_in_pieces(house):
     house.append(MAIL, b"Subject: Two\r\n\r\nx")
     view = house.open()
     rows = view.rows(view.roll.uids)
-    assert [bytes(each) for each in view.rendered(Item.ENVELOPE, rows)] == [b"(Tea)", b"(Two)"]
-    assert bytes(view.rendered(Item.BODYSTRUCTURE, [rows[1]])[0]) == b"(17)"
-    assert bytes(view.rendered(Item.BODY, rows)[0]) == b"(b%d)" % len(MAIL)
-    assert bytes(view.rendered(Item.PREVIEW, rows)[0]) == b"At four.\r\n"
-    assert bytes(view.rendered(Item.SUBJECT, rows)[1]) == b"Two"
-    assert b"Message-ID: <1@x>\r\n" in bytes(view.rendered(Item.HEADER, rows)[0])
-    assert bytes(view.rendered(Item.UIDL, rows)[0]) == b""
-    assert bytes(view.body(rows[0], 9, 3)) == b"Tea"
+    one, two = summary(MAIL), summary(b"Subject: Two\r\n\r\nx")
+
+    def kept(item):
+        return [bytes(each) for each in view.rendered(item, rows)]
+
+    assert kept(Item.ENVELOPE) == [one.envelope, two.envelope]
+    assert kept(Item.BODYSTRUCTURE) == [one.bodystructure, two.bodystructure]
+    assert kept(Item.COMMON) == [one.common, two.common]
+    assert kept(Item.PREVIEW) == [b"At four.", b"x"]
+    assert kept(Item.SUBJECT) == [b"tea", b"two"]
+    assert (kept(Item.SENDER)[0], kept(Item.TO)[0], kept(Item.CC)[0]) == (b"ada", b"bob", b"")
+    assert (kept(Item.DISPLAY_SENDER)[0], kept(Item.DISPLAY_TO)[0]) == (b"ada", b"bob@example.test")
+    assert (kept(Item.MESSAGE_ID), kept(Item.ANCESTORS)) == ([b"1@x", b""], [b"0@x a@b", b""])
+    assert kept(Item.UIDL) == [b"", b""]
+    assert [bytes(each) for each in view.rendered(Item.SUBJECT, view.rows(array("I", [2])))] == [b"two"]
+    assert bytes(view.body(rows[0], 13, 3)) == b"Tea"
     assert bytes(view.body(rows[0], len(MAIL) - 2)) == b"\r\n"
     assert bytes(view.body(rows[0], len(MAIL), 10)) == b""
 
@@ -108,6 +130,7 @@ def test_what_is_rendered_is_kept_and_a_body_is_given_in_pieces(house):
 def test_without_dates_the_time_of_the_commit_stands_in(house):
     house.append(b"no header")
     assert house.column(Column.INTERNAL) == house.column(Column.SAVED) == house.column(Column.SENT) == [100_000]
+    assert house.column(Column.DAY) == [NO_DAY]
 
 
 def test_many_messages_are_appended_in_order_or_none(house):

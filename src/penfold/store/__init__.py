@@ -1,6 +1,7 @@
 """Mailboxes with UIDs, flags and a feed of what changed: what everyone who changes or reads mail meets at."""
 
 from penfold.store.base import (
+    NO_DAY,
     Changes,
     Column,
     Counts,
@@ -49,7 +50,7 @@ from penfold.store.change import (
     Undelete,
 )
 from penfold.store.names import BadName, mailbox_name
-from penfold.store.rendering import Rendered
+from penfold.store.rendering import Summarise
 from penfold.store.result import (
     Claimed,
     Copied,
@@ -70,6 +71,7 @@ from penfold.store.uidset import EVERY, UidSet
 __all__ = [
     "EVERY",
     "INBOX",
+    "NO_DAY",
     "NO_MAILBOX",
     "AccountId",
     "Ace",
@@ -110,7 +112,6 @@ __all__ = [
     "Quota",
     "Refused",
     "Rename",
-    "Rendered",
     "Replace",
     "Restored",
     "Result",
@@ -124,6 +125,7 @@ __all__ = [
     "StoreFlags",
     "Stored",
     "Subscribe",
+    "Summarise",
     "Touched",
     "Tree",
     "UidSet",

@@ -14,7 +14,7 @@ Durability: when ``apply`` returns, its changes survive kill -9 and power loss.
 from array import array
 from collections.abc import Callable, Collection, Sequence
 from enum import IntFlag, StrEnum
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -35,8 +35,11 @@ class Column(StrEnum):
     """What is kept of each message as one number.
 
     Dates are POSIX seconds UTC: ``INTERNAL`` (INTERNALDATE), ``SAVED`` (SAVEDATE, RFC 8514), ``SENT`` (the Date field,
-    or the internal date where it has none that can be read), ``GONE`` when it was expunged, 0 for a message that is
-    there. ``EMAIL`` and ``THREAD`` are the numbers of RFC 8474's EMAILID and THREADID. ``SIZE`` is RFC822.SIZE.
+    or the internal date where there is none that can be read: RFC 5256 §2.2), ``GONE`` when it was expunged, 0 for a
+    message that is there. ``DAY`` is the day of the Date field as written, in days since 1970-01-01, or ``NO_DAY``.
+    ``EMAIL`` and ``THREAD`` are the numbers of RFC 8474's EMAILID and THREADID (``store.objectid`` writes them).
+    ``SIZE`` is RFC822.SIZE, ``HEADER`` how much of it the header is, empty line included; ``ANSWER`` is 1 where the
+    subject is one of a reply or a forward.
     """
 
     UID = "uid"
@@ -45,20 +48,28 @@ class Column(StrEnum):
     INTERNAL = "internal"
     SAVED = "saved"
     SENT = "sent"
+    DAY = "day"
     SIZE = "size"
+    HEADER = "header"
+    ANSWER = "answer"
     EMAIL = "email"
     THREAD = "thread"
     GONE = "gone"
 
 
-TYPECODES = {
+NO_DAY: Final = -(1 << 31)
+
+TYPECODES: Final = {
     Column.UID: "I",
     Column.FLAGS: "Q",
     Column.MODSEQ: "Q",
     Column.INTERNAL: "q",
     Column.SAVED: "q",
     Column.SENT: "q",
+    Column.DAY: "i",
     Column.SIZE: "I",
+    Column.HEADER: "I",
+    Column.ANSWER: "B",
     Column.EMAIL: "Q",
     Column.THREAD: "Q",
     Column.GONE: "q",
@@ -163,17 +174,25 @@ class Changes(msgspec.Struct, frozen=True):
 class Item(StrEnum):
     """What is rendered once, when the message comes in, and kept as octets.
 
-    ``ENVELOPE``, ``BODYSTRUCTURE`` and ``BODY`` as IMAP writes them; ``HEADER`` the fields clients ask for, as they
-    stand in the message; ``PREVIEW`` UTF-8 text (RFC 8970); ``SUBJECT`` the base subject (RFC 5256 §2.1). ``UIDL`` is
-    the name an imported message has for POP3 clients, empty for all others.
+    ``ENVELOPE`` and ``BODYSTRUCTURE`` as IMAP writes them; ``COMMON`` the fields clients ask for, as they stand in the
+    message; ``PREVIEW`` UTF-8 text (RFC 8970). ``SUBJECT`` (the base subject) to ``DISPLAY_TO`` are what SORT and
+    THREAD compare, folded (RFC 5256 §2, RFC 5957 §2). ``MESSAGE_ID`` and ``ANCESTORS`` are ids without angle brackets,
+    ancestors with spaces between, the parent last. ``UIDL`` is the name an imported message has for POP3 clients,
+    empty for all others.
     """
 
     ENVELOPE = "envelope"
     BODYSTRUCTURE = "bodystructure"
-    BODY = "body"
-    HEADER = "header"
+    COMMON = "common"
     PREVIEW = "preview"
     SUBJECT = "subject"
+    SENDER = "sender"
+    TO = "to"
+    CC = "cc"
+    DISPLAY_SENDER = "display_sender"
+    DISPLAY_TO = "display_to"
+    MESSAGE_ID = "message_id"
+    ANCESTORS = "ancestors"
     UIDL = "uidl"
 
 

@@ -9,7 +9,7 @@ Trust: message ids come from anybody: at most ``MOST_IDS`` of a message are look
 
 from itertools import islice
 
-from penfold.store.rendering import Rendered
+from penfold.message.summary import Summary
 
 MOST_IDS = 64
 
@@ -20,9 +20,11 @@ class Threads:
     def __init__(self) -> None:
         self._known: dict[tuple[bytes, bytes], int] = {}
 
-    def join(self, rendered: Rendered, email: int) -> int:
+    def join(self, summary: Summary, email: int) -> int:
         """Give the thread of a message whose number is ``email``, and remember its ids."""
-        keys = [(name, rendered.subject) for name in islice(rendered.ids, MOST_IDS)]
+        own = (summary.message_id,) if summary.message_id else ()
+        ids = islice((*own, *reversed(summary.ancestors)), MOST_IDS)
+        keys = [(each, summary.keys.subject) for each in ids]
         thread = next((self._known[key] for key in keys if key in self._known), email)
         for key in keys:
             self._known.setdefault(key, thread)

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from weakref import ref
 
+from penfold.message.summary import Summary
 from penfold.store.base import TYPECODES, Column, Counts, Mailbox
 from penfold.store.change import Annotation, MailboxId
 from penfold.store.flags import DELETED, SEEN
-from penfold.store.rendering import Rendered
+from penfold.store.rendering import summary_columns
 from penfold.store.rights import Ace
 from penfold.store.roll import locate
 from penfold.store.uidset import UidSet
@@ -22,7 +23,7 @@ class Row(NamedTuple):
     """All that is kept of a message, but its place: UID, MODSEQ and date of saving."""
 
     octets: bytes
-    rendered: Rendered
+    summary: Summary
     flags: int
     internal: int
     email: int
@@ -48,7 +49,7 @@ class MemoryMailbox:
         self.created = self.deleted = 0
         self.columns = {name: array(code) for name, code in TYPECODES.items()}
         self.octets: list[bytes] = []
-        self.rendered: list[Rendered] = []
+        self.summaries: list[Summary] = []
         self.uidl: list[str] = []
         self.exits: array[int] = array("I")  # since the view looked
         self.view: ref[object] | None = None
@@ -75,7 +76,7 @@ class MemoryMailbox:
         column = self.columns
         return Row(
             self.octets[row],
-            self.rendered[row],
+            self.summaries[row],
             column[Column.FLAGS][row],
             column[Column.INTERNAL][row],
             column[Column.EMAIL][row],
@@ -130,16 +131,15 @@ class MemoryMailbox:
                 Column.MODSEQ: modseq,
                 Column.INTERNAL: row.internal,
                 Column.SAVED: now,
-                Column.SENT: row.internal if row.rendered.sent is None else row.rendered.sent,
-                Column.SIZE: len(row.octets),
                 Column.EMAIL: row.email,
                 Column.THREAD: row.thread,
                 Column.GONE: 0,
+                **summary_columns(row.summary, row.internal),
             }
             for name, value in values.items():
                 self.columns[name].append(value)
             self.octets.append(row.octets)
-            self.rendered.append(row.rendered)
+            self.summaries.append(row.summary)
             self.uidl.append(row.uidl)
             self._note(self.uidnext, modseq)
             self.uidnext += 1
@@ -179,7 +179,7 @@ class MemoryMailbox:
                 name: array(TYPECODES[name], (column[row] for row in kept)) for name, column in self.columns.items()
             }
             self.octets = [self.octets[row] for row in kept]
-            self.rendered = [self.rendered[row] for row in kept]
+            self.summaries = [self.summaries[row] for row in kept]
             self.uidl = [self.uidl[row] for row in kept]
             self._unseen_from = 0
             self._write_journal()

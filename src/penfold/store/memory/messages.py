@@ -148,7 +148,7 @@ def _transfer(state: State, change: Copy | Move, *, moving: bool) -> Result:
 def _naturalised(row: Row, account: MemoryAccount, other: MemoryAccount) -> Row:
     """Translate what is the account's own: keywords and threads."""
     flags = other.flag_bits(words(row.flags, account.keywords.names), strict=False)
-    return row._replace(flags=flags, thread=other.threads.join(row.rendered, row.email))
+    return row._replace(flags=flags, thread=other.threads.join(row.summary, row.email))
 
 
 def expunge(state: State, change: Expunge) -> Result:

@@ -87,11 +87,11 @@ class State:
 
     def row(self, account: MemoryAccount, message: Message, octets: bytes, flags: int) -> Row:
         """Render a message for an account."""
-        rendered = self._summarise(octets)
+        summary = self._summarise(octets)
         email = self.number()
         internal = self.now if message.internal is None else message.internal
-        thread = account.threads.join(rendered, email)
-        return Row(octets, rendered, flags, internal, email, thread, message.uid, message.uidl)
+        thread = account.threads.join(summary, email)
+        return Row(octets, summary, flags, internal, email, thread, message.uid, message.uidl)
 
     def _content(self, content: bytes | BodyRef) -> bytes:
         if isinstance(content, bytes):

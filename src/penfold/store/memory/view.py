@@ -4,27 +4,14 @@ Standards: RFC 9051 §2.3; RFC 7162 §3.2.6
 """
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Final
+from collections.abc import Callable, Sequence
 
 from penfold.store.base import Changes, Column, Counts, Item, Rows, Values
 from penfold.store.change import AccountId
 from penfold.store.memory.mailbox import MemoryMailbox
-from penfold.store.rendering import Rendered
+from penfold.store.rendering import RENDERED
 from penfold.store.roll import Roll, locate
 from penfold.store.uidset import UidSet
-
-_RENDERED: Final[Mapping[Item, Callable[[Rendered], bytes]]] = MappingProxyType(
-    {
-        Item.ENVELOPE: lambda rendered: rendered.envelope,
-        Item.BODYSTRUCTURE: lambda rendered: rendered.bodystructure,
-        Item.BODY: lambda rendered: rendered.body,
-        Item.HEADER: lambda rendered: rendered.header,
-        Item.PREVIEW: lambda rendered: rendered.preview,
-        Item.SUBJECT: lambda rendered: rendered.subject,
-    }
-)
 
 
 class MemoryView:
@@ -81,8 +68,8 @@ class MemoryView:
         """Give what was rendered, one a row."""
         if item is Item.UIDL:
             return [self._box.uidl[row].encode() for row in rows]
-        take = _RENDERED[item]
-        return [take(self._box.rendered[row]) for row in rows]
+        take = RENDERED[item]
+        return [take(self._box.summaries[row]) for row in rows]
 
     def body(self, row: int, start: int = 0, length: int | None = None) -> bytes:
         """Give octets of a message."""
