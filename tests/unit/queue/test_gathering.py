@@ -2,7 +2,7 @@
 
 import asyncio
 
-from penfold.queue.spool.thread import WhileBusy
+from penfold.fs.thread import WhileBusy
 
 
 class Groups:

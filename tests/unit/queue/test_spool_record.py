@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penfold.fs.record import GROUP, HEADER_SIZE, Scan, pack
 from penfold.fs.recording import RecordingFileSystem
 from penfold.queue.spool.layout import body_name, number_of, segment_name
-from penfold.queue.spool.record import GROUP, HEADER_SIZE, Scan, Type, pack
+from penfold.queue.spool.record import Type
 
 LOG = 0x1122334455667788
 PAYLOADS = st.lists(st.tuples(st.booleans(), st.binary(max_size=40)), max_size=8)

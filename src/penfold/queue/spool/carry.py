@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from penfold.fs.base import File
+from penfold.fs.record import pack
 from penfold.queue.spool.holdings import Holdings
 from penfold.queue.spool.index import Batch, Index, MessageRow
 from penfold.queue.spool.layout import remove
-from penfold.queue.spool.record import Meta, Type, encode_meta, message_offset, message_payload, pack
+from penfold.queue.spool.record import Meta, Type, encode_meta, message_offset, message_payload
 from penfold.queue.spool.shelf import Segment, Shelf
 
 AGE = 600.0  # seconds before a segment is worth a look

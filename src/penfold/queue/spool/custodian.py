@@ -12,6 +12,7 @@ Durability: see docs/internals/QUEUE.md; this file and the holdings are its rows
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
+from penfold.fs.thread import Worker
 from penfold.model import QueueId
 from penfold.queue.base import Claim, Done, Later, Replace, Update
 from penfold.queue.entry import Entry, newcomers
@@ -25,7 +26,6 @@ from penfold.queue.spool.line import WINDOW, Line
 from penfold.queue.spool.message import Message
 from penfold.queue.spool.record import Accepted
 from penfold.queue.spool.shelf import Shelf, read_on
-from penfold.queue.spool.thread import Worker
 
 
 class Custodian(SegmentKeeper):

@@ -11,6 +11,7 @@ import errno
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from penfold.fs.thread import Worker
 from penfold.model import QueueId
 from penfold.queue.bell import Bell
 from penfold.queue.entry import Entry, State
@@ -19,7 +20,6 @@ from penfold.queue.spool.chores import Chore, Chores
 from penfold.queue.spool.index import Batch, Finished, Index, MessageRow
 from penfold.queue.spool.message import Message
 from penfold.queue.spool.shelf import Segment, Shelf
-from penfold.queue.spool.thread import Worker
 
 COMMIT_AFTER = 0.05  # seconds from a settlement to its commit, at most
 CLEAR_AFTER = 5.0  # seconds from a commit to its sync, and to the unlinking of what it ended

@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator
 import apsw
 
 from penfold.fs.base import FileSystem
+from penfold.fs.record import Scan, Scanned
+from penfold.fs.thread import Worker
 from penfold.queue.spool.custodian import Custodian
 from penfold.queue.spool.holdings import Holdings
 from penfold.queue.spool.index import Batch, Index
 from penfold.queue.spool.layout import number_of, prepare, rewrite
 from penfold.queue.spool.line import WINDOW
 from penfold.queue.spool.message import Message, message_key
-from penfold.queue.spool.record import Accepted, Scan, Scanned, Type, decode_head, decode_message
+from penfold.queue.spool.record import Accepted, Type, decode_head, decode_message
 from penfold.queue.spool.shelf import SEGMENT_LIMIT, Segment, Shelf
-from penfold.queue.spool.thread import Worker
 
 _STEP = 1000  # messages a batch while overflow goes to rows
 _BEYOND = 1 << 20  # numbers skipped when nobody knows which were used

@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterable
 
 from penfold.fs.base import File, FileSystem
+from penfold.fs.record import Scan, pack
+from penfold.fs.thread import T, Worker
 from penfold.model import Transient, from_os_error
 from penfold.queue.spool.grant import BodyGrant, SegmentGrant
 from penfold.queue.spool.index import Index, SegmentRow
 from penfold.queue.spool.layout import body_name, remove, rewrite, segment_name
-from penfold.queue.spool.record import Accepted, Head, Scan, Type, decode_message, head_payload, pack
-from penfold.queue.spool.thread import T, Worker
+from penfold.queue.spool.record import Accepted, Head, Type, decode_message, head_payload
 
 SEGMENT_LIMIT = 64 << 20
 _NUMBERS = 64

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from penfold.fs.base import FileSystem
 from penfold.fs.posix import PosixFileSystem
+from penfold.fs.thread import Inline, Thread
 from penfold.queue.spool.bodies import SpoolBodies
 from penfold.queue.spool.custodian import Custodian
 from penfold.queue.spool.line import WINDOW
 from penfold.queue.spool.orders import SpoolAdmin
 from penfold.queue.spool.recovery import open_custodian
 from penfold.queue.spool.shelf import SEGMENT_LIMIT, DirectSource, Room
-from penfold.queue.spool.thread import Inline, Thread
 from penfold.queue.spool.writer import SPILL, IntakeWriter
 
 

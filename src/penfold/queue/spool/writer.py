@@ -17,13 +17,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 
+from penfold.fs.record import GROUP, pack
+from penfold.fs.thread import Gatherer, Inline, InlineGatherer, Thread, ThreadGatherer, WhileBusy, Worker
 from penfold.model import BodyRef, Envelope, MailError, QueueId, Recipient, Transient, from_os_error
 from penfold.model.ids import queue_id
 from penfold.queue.base import BodyWriter
 from penfold.queue.entry import sized
 from penfold.queue.spool.grant import NO_ROOM, NOT_NOW, BodyGrant, SegmentGrant, SegmentKeeper, SegmentSource
-from penfold.queue.spool.record import GROUP, Accepted, Meta, Type, encode_meta, message_offset, message_payload, pack
-from penfold.queue.spool.thread import Gatherer, Inline, InlineGatherer, Thread, ThreadGatherer, WhileBusy, Worker
+from penfold.queue.spool.record import Accepted, Meta, Type, encode_meta, message_offset, message_payload
 
 SPILL = 256 * 1024
 _PATIENCE = 16  # times SPILL that a body may grow in memory while no body file is at hand

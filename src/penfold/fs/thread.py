@@ -1,6 +1,6 @@
-"""Where blocking work of the queue runs: one thread of its own, or, for tests, on the spot.
+"""Where blocking work on a disk runs: one thread of its own, or, for tests, on the spot.
 
-Each log and the index have one thread: their operations stay in order without locks, and a slow disk never stops the
+A log, or an index, has one thread: their operations stay in order without locks, and a slow disk never stops the
 loop.
 """
 
