@@ -46,10 +46,7 @@ class Address(msgspec.Struct, frozen=True, array_like=True):
         A target that is no address (a program, a file, a list: routing marks them by domains no address can have) is
         written as in an aliases file.
         """
-        if self.domain in _TARGETS:
-            return _TARGETS[self.domain] + self.local
-        local = self.local if _DOT_STRING.match(self.local) else _quote(self.local)
-        return f"{local}@{self.domain}" if self.domain else local
+        return _written(self.local, self.domain)
 
     @property
     def ascii(self) -> bool:
@@ -64,6 +61,14 @@ class Address(msgspec.Struct, frozen=True, array_like=True):
     def with_domain(self, domain: str) -> "Address":
         """Return the same local part at another domain."""
         return Address(self.local, domain)
+
+
+@lru_cache(maxsize=1024)  # PERF: an address is written some eight times on its way through the house
+def _written(local: str, domain: str) -> str:
+    if domain in _TARGETS:
+        return _TARGETS[domain] + local
+    spelled = local if _DOT_STRING.match(local) else _quote(local)
+    return f"{spelled}@{domain}" if domain else spelled
 
 
 def _quote(local: str) -> str:

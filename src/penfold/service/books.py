@@ -15,7 +15,7 @@ from penfold.telemetry.events import AnyEvent
 from penfold.telemetry.log import LogLines, sink
 from penfold.telemetry.metrics import Metrics
 
-_WORTH_A_LINE = re.compile(rb'^.*"kind":"(?:session-closed|trouble)".*$', re.MULTILINE)
+_WORTH_A_LINE = re.compile(rb'^\{"kind":"(?:session-closed|trouble)".*$', re.MULTILINE)  # the kind comes first
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 # A row of the metrics' table for each process there may be: roles that exist once, deliverers, receivers of two
