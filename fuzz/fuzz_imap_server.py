@@ -8,7 +8,8 @@ SEEDS: list[bytes] = [
     b"\x00a LOGIN {5+}\r\nalice secret\r\nb SELECT inbox (QRESYNC (1 2 1:5 (1:2 7,9)))\r\n"
     b"c UID FETCH 1:* (FLAGS BODY.PEEK[1.HEADER.FIELDS (To From)]<0.9> PREVIEW (LAZY)) "
     b"(CHANGEDSINCE 5 VANISHED)\r\n",
-    b"\x02d SELECT x\r\ne STORE 1:5,9 (UNCHANGEDSINCE 1) -FLAGS.SILENT (\\Seen $x)\r\nf COPY $ y\r\ng UID EXPUNGE 1:*\r\n"
+    b"\x02d SELECT x\r\ne STORE 1:5,9 (UNCHANGEDSINCE 1) -FLAGS.SILENT (\\Seen $x)\r\nf COPY $ y\r\n"
+    b"g UID EXPUNGE 1:*\r\n"
     b"h UID SEARCH RETURN (MIN PARTIAL -1:-9) CHARSET UTF-8 OR FUZZY TEXT {2+}\r\nab NOT (ON 1-Feb-1994 1:*)\r\n"
     b'i SORT (REVERSE DATE) UTF-8 MODSEQ "/flags/x" all 5\r\nj THREAD REFERENCES UTF-8 ALL\r\n',
     b'\x02a APPEND x (\\Seen) " 7-Feb-1994 21:52:25 -0800" {5}\r\nhello {3+}\r\nabc\r\n'

@@ -19,12 +19,12 @@ def keywords(settings: Settings, *, tls: bool, authenticated: bool, compressed: 
     if authenticated:
         words += _after_login(settings, compressed=compressed)
     else:
-        words += _before_login(settings, tls=tls)
+        words += _before_login(settings, tls=tls, compressed=compressed)
     return " ".join(words).encode()
 
 
-def _before_login(settings: Settings, *, tls: bool) -> list[str]:
-    words = ["STARTTLS"] if settings.starttls and not tls else []
+def _before_login(settings: Settings, *, tls: bool, compressed: bool) -> list[str]:
+    words = ["STARTTLS"] if settings.starttls and not (tls or compressed) else []
     words += [f"AUTH={each}" for each in (settings.tls_mechanisms if tls else settings.mechanisms)]
     if not tls and not settings.clear_login:
         words.append("LOGINDISABLED")

@@ -98,7 +98,10 @@ class LoggedOut(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Closed(msgspec.Struct, frozen=True, array_like=True):
-    """Told: the conversation is over: flush ``data_to_send`` and close. ``reason`` is a word or two for the log."""
+    """Told: the conversation is over: flush ``data_to_send`` and close; drop an APPEND that was under way.
+
+    ``reason`` is a word or two for the log.
+    """
 
     reason: str
 

@@ -93,6 +93,8 @@ class Securing(Receiving):
     def _starttls_asked(self, request: sessions.StartTls) -> sessions.StartTls:
         if self.tls:
             raise Refusal(status.TLS_ACTIVE)
+        if self.compressed:  # after UNAUTHENTICATE: TLS belongs under the compression, not over it
+            raise Refusal(status.NOT_UNDER_COMPRESSION)
         if not self._settings.starttls:
             raise Refusal(status.UNKNOWN_COMMAND)
         return request

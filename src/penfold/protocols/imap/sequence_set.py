@@ -113,7 +113,7 @@ def _merged(keys: list[int]) -> "tuple[array[int], array[int]]":
 def parse_set(text: bytes) -> SequenceSet:
     """Parse a sequence set, or ``$``; raises ValueError.
 
-    PERF: runs of plain numbers are turned over by ``map(int, ...)``: 1,000,000 numbers take about 0.3 s.
+    PERF: runs of plain numbers are turned over by ``map(int, ...)``: 1,000,000 numbers take 0.4 s, as ranges 1.5 s.
     """
     if text == b"$":
         return SequenceSet(saved=True)
@@ -123,7 +123,10 @@ def parse_set(text: bytes) -> SequenceSet:
     star = 0
     for piece in _pieces(text):
         if piece.replace(b",", b"").isdigit():
-            keys += [_checked(number) for number in map(int, piece.split(b","))]
+            numbers = list(map(int, piece.split(b",")))
+            _checked(min(numbers))
+            _checked(max(numbers))
+            keys += [number << 32 | number for number in numbers]
         else:
             star = _add_ranges(piece, keys, star)
     made = SequenceSet(star=star)

@@ -11,6 +11,8 @@ Trust: every octet is a stranger's until log-in and a customer's after it; lines
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import msgspec
+
 from penfold.model import LocalProtocolError
 from penfold.protocols.base import NEED_DATA, PAUSED, NoEvent
 from penfold.protocols.imap import (
@@ -184,6 +186,9 @@ class Server(Securing):
     def _search_asked(self, request: _Searched) -> _Searched:
         if "UIDONLY" in self.enabled and (not request.uid or uses_numbers(request.key)):
             raise Refusal(status.UID_REQUIRED)
+        if isinstance(request, searching.Search) and request.returns is None and "IMAP4rev2" in self.enabled:
+            # RFC 9051 §7.3: IMAP4rev2 has no SEARCH response any more.
+            return msgspec.structs.replace(request, returns=searching.Returns(all=True))
         return request
 
     # Answers: what they do to the conversation beside being sent.

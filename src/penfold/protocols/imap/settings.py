@@ -29,10 +29,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     among the capabilities). Commands of an extension that is not offered are unknown.
 
     A command may have ``max_command`` octets in all, a line of it ``max_line`` and a literal ``max_literal``; before
-    log-in ``max_command_before_login`` is the limit of all three. Messages are no part of that: each may have
-    ``max_append``. Of a command that is refused ``max_swallow`` octets (``max_swallow_before_login``) are read and
-    dropped; a client that sends more of it unasked is cut off. ``max_errors`` BADs without a success between them end
-    the conversation, before log-in ``max_errors_before_login`` (failed log-ins count) or ``max_commands_before_login``.
+    log-in ``max_command_before_login`` is the limit of all three (tokens of OAUTHBEARER are long). Messages are no part
+    of that: each may have ``max_append``. Of a command that is refused ``max_swallow`` octets
+    (``max_swallow_before_login``) are read and dropped; a client that sends more of it unasked is cut off.
+    ``max_errors`` BADs without a success between them end the conversation, before log-in ``max_errors_before_login``
+    (failed log-ins count, and nothing is forgiven) or ``max_commands_before_login``.
     """
 
     hostname: str
@@ -45,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_line: int = 65536
     max_literal: int = 65536
     max_command: int = 262144
-    max_command_before_login: int = 8192
+    max_command_before_login: int = 12288
     max_append: int = 50 * 1024 * 1024
     max_swallow: int = 64 * 1024 * 1024
     max_swallow_before_login: int = 65536

@@ -64,7 +64,7 @@ def test_authenticate_with_and_without_an_initial_response():
         (b"*\r\n", b"a BAD Authentication cancelled\r\n"),
         (b"!!\r\n", b"a BAD Invalid base64\r\n"),
         (b"AGFsaWNl {8+}\r\nc NOOP\r\n\r\n", b"a BAD Invalid base64\r\n"),
-        (b"x" * 9000 + b"\r\n", b"a BAD [TOOBIG] Line too long\r\n"),
+        (b"x" * 13000 + b"\r\n", b"a BAD [TOOBIG] Line too long\r\n"),
         (b"AGFsaWNlAA==\r\n", b"a NO [AUTHENTICATIONFAILED] Authentication failed\r\n"),
     ],
 )

@@ -1,5 +1,7 @@
 """The IMAP server core: commands, states, limits, order."""
 
+import zlib
+
 import pytest
 from tests.imap_material import Application, begin, door
 
@@ -172,9 +174,9 @@ def test_one_that_comes_unasked_and_is_enormous_ends_the_connection():
 
 def test_before_log_in_literals_are_small():
     application = begin(log_in=False)
-    assert application.say(b"a LOGIN {8193}\r\n") == b"a BAD [TOOBIG] Literal too long\r\n"
-    assert application.say(b"a LOGIN {8000}\r\n") == b"+ OK\r\n"
-    assert application.say(b"x" * 8000 + b" {8000}\r\n") == b"a BAD [TOOBIG] Literal too long\r\n"
+    assert application.say(b"a LOGIN {12289}\r\n") == b"a BAD [TOOBIG] Literal too long\r\n"
+    assert application.say(b"a LOGIN {12000}\r\n") == b"+ OK\r\n"
+    assert application.say(b"x" * 12000 + b" {12000}\r\n") == b"a BAD [TOOBIG] Literal too long\r\n"
     assert application.say(b"a LOGIN {65537+}\r\n").startswith(b"* BYE [TOOBIG]")
 
 
@@ -350,6 +352,29 @@ def test_names_are_utf8_once_it_is_enabled():
     application.say('a SUBSCRIBE &APw-\r\nb ENABLE IMAP4rev2\r\nc SUBSCRIBE "ü&"\r\n'.encode())
     assert [request.mailbox for request in application.requests() if hasattr(request, "mailbox")] == ["ü", "ü&"]
     assert application.server.utf8
+
+
+def test_a_search_has_a_new_response_once_imap4rev2_is_enabled():
+    application = begin()
+    application.say(b"a SELECT x\r\nb SEARCH ALL\r\nc UNSELECT\r\nd ENABLE IMAP4rev2\r\ne SELECT x\r\nf SEARCH ALL\r\n")
+    old, new = (request.returns for request in application.requests() if hasattr(request, "returns"))
+    assert old is None
+    assert new.all
+
+
+def test_no_starttls_under_compression():
+    server = begin().server
+    for octets in (b"a COMPRESS DEFLATE\r\n", b""):
+        server.receive_data(octets)
+    server.next_event()
+    server.answer()
+    packer = zlib.compressobj(wbits=-15)
+    server.receive_data(packer.compress(b"b UNAUTHENTICATE\r\nc STARTTLS\r\n") + packer.flush(zlib.Z_SYNC_FLUSH))
+    server.next_event()
+    server.data_to_send()
+    server.answer()
+    assert server.next_event() == events.Rejected(status.NOT_UNDER_COMPRESSION, b"c STARTTLS")
+    assert b"STARTTLS" not in server.capability_list()
 
 
 def test_the_wrong_way_to_answer_is_our_own_error():
