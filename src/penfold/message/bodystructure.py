@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from urllib.parse import quote_from_bytes
 
-from penfold.message.envelope import render
+from penfold.message.envelope import EMPTY, render
 from penfold.message.fields import one_line
 from penfold.message.mime import Octets, Part
 from penfold.message.nstring import NIL, nstring, string
@@ -21,52 +21,90 @@ from penfold.message.structure import inner_message, is_message, parts
 _PIECE = re.compile(r"([^*]+)\*(\d{1,9})(\*)?\Z")
 _TOKEN = re.compile(rb"[^\s,;()\"]+")
 _MEMORABLE = 80  # octets of a value that is worth remembering
+_ENCODINGS = {
+    "": b'"7bit"',
+    "7bit": b'"7bit"',
+    "8bit": b'"8bit"',
+    "base64": b'"base64"',
+    "quoted-printable": b'"quoted-printable"',
+}
 _SUBTYPES = {"text": "plain", "multipart": "mixed"}
 _BLOCK = 1 << 16
+MAX_WRITTEN = 1 << 20  # octets of header values of parts and messages inside
 
 Pairs = list[tuple[str, str]]
 
 
 def bodystructure(data: Octets, part: Part, *, extended: bool = True) -> bytes:
     """Render BODYSTRUCTURE of a part, or BODY where ``extended`` is off."""
-    return _render(_Lines(data), part, extended)
+    return _render(_Work(data), part, extended)
 
 
-def _render(lines: "_Lines", part: Part, extended: bool) -> bytes:
+def _render(work: "_Work", part: Part, extended: bool) -> bytes:
     if part.kind.main == "multipart":
-        return _multipart(lines, part, extended)
-    value = part.fields.values.get(b"content-type")
-    kind, parameters = _DEFAULT if value is None else _content_type(value)
-    if value is None and part.kind.main != "text":
-        kind, parameters = b'"message" "rfc822"', NIL
-    body = b"%b %b %b %b %b %d" % (
+        return _multipart(work, part, extended)
+    kind, parameters = _kind(work, part)
+    values = part.fields.values
+    bare = len(values) == (b"content-type" in values) + (b"content-transfer-encoding" in values)
+    body = b"%b %b %b %b %d" % (
         kind,
         parameters,
-        nstring(part.fields.text(b"content-id") or None),
-        nstring(part.fields.text(b"content-description") or None),
-        string(part.encoding.encode() or b"7bit"),
+        b"NIL NIL" if bare else _id_and_description(part),
+        _ENCODINGS.get(part.encoding) or string(part.encoding.encode()),
         part.end - part.body,
     )
     if is_message(part):
         inner = inner_message(part)
-        body += b" %b %b %d" % (render(inner.fields), _render(lines, inner, extended), lines.of(part))
+        body += b" %b %b %d" % (_envelope(work, inner), _render(work, inner, extended), work.lines(part))
     elif part.kind.main == "text":
-        body += b" %d" % lines.of(part)
+        body += b" %d" % work.lines(part)
     if not extended:
         return b"(%b)" % body
+    if bare:
+        return b"(%b NIL NIL NIL NIL)" % body
     return b"(%b %b %b)" % (body, nstring(part.fields.text(b"content-md5") or None), _extension(part))
 
 
-class _Lines:
-    """Counts line ends. Messages lie inside messages, so large bodies are counted by blocks, each block once."""
+def _id_and_description(part: Part) -> bytes:
+    text = part.fields.text
+    return nstring(text(b"content-id") or None) + b" " + nstring(text(b"content-description") or None)
 
-    __slots__ = ("_before", "_data")
+
+def _kind(work: "_Work", part: Part) -> tuple[bytes, bytes]:
+    """Render type, subtype and parameters."""
+    value = part.fields.values.get(b"content-type")
+    if value is None:
+        return _DEFAULT if part.kind.main == "text" else (b'"message" "rfc822"', NIL)
+    if len(value) <= _MEMORABLE:
+        return _remembered_type(value)
+    return _type(value) if work.may(len(value)) else _type(value.partition(b";")[0][:_MEMORABLE])
+
+
+def _envelope(work: "_Work", inner: Part) -> bytes:
+    return render(inner.fields) if work.may(sum(map(len, inner.fields.values.values()))) else EMPTY
+
+
+class _Work:
+    """What rendering one message takes: its line ends counted, its costs bounded.
+
+    Messages lie inside messages, so large bodies are counted by blocks, each block once. SECURITY: thousands of parts
+    may each have a long header; when MAX_WRITTEN octets of them were rendered, the others are shown without their
+    parameters and envelopes.
+    """
+
+    __slots__ = ("_before", "_data", "_left")
 
     def __init__(self, data: Octets) -> None:
         self._data = data
+        self._left = MAX_WRITTEN
         self._before = [0]  # line ends before each block
 
-    def of(self, part: Part) -> int:
+    def may(self, size: int) -> bool:
+        """Whether so many octets of a header may still be rendered."""
+        self._left -= size
+        return self._left >= 0
+
+    def lines(self, part: Part) -> int:
         """Count the line ends of a body."""
         if part.end - part.body <= _BLOCK:
             return self._count(part.body, part.end)
@@ -84,16 +122,12 @@ class _Lines:
         return data.count(b"\n", start, end) if isinstance(data, bytes) else data[start:end].count(b"\n")
 
 
-def _multipart(lines: "_Lines", part: Part, extended: bool) -> bytes:
-    inside = b"".join([_render(lines, child, extended) for child in parts(part)])
-    value = one_line(part.fields.values[b"content-type"])
-    _, sub, written = written_parameters(value)
+def _multipart(work: "_Work", part: Part, extended: bool) -> bytes:
+    inside = b"".join([_render(work, child, extended) for child in parts(part)])
+    value = part.fields.values[b"content-type"]
+    _, sub, written = written_parameters(one_line(value if work.may(len(value)) else value[:_MEMORABLE]))
     body = inside + b" " + string(_bytes(sub or "mixed"))
     return b"(%b %b %b)" % (body, _parameters(written), _extension(part)) if extended else b"(%b)" % body
-
-
-def _content_type(value: bytes) -> tuple[bytes, bytes]:
-    return _remembered_type(value) if len(value) <= _MEMORABLE else _type(value)
 
 
 def _type(value: bytes) -> tuple[bytes, bytes]:

@@ -18,6 +18,7 @@ IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET))
+_PADDED = re.compile(rb"=[ \t]++(?=\r?\n)")
 _UU_BEGIN = re.compile(rb"^begin[ \t]+[0-7]{3,4}[ \t][^\n]*\n", re.MULTILINE)
 _UU_END = re.compile(rb"^(?:`?[ \t]*\r?\n)?end[ \t]*\r?$", re.MULTILINE)
 
@@ -69,11 +70,24 @@ def _quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:
         text = rest + chunk
         cut = text.rfind(b"\n") + 1
         if not cut:
-            escape = text.rfind(b"=", max(len(text) - 3, 0))
-            cut = len(text) if escape < 0 else escape
+            escape = text.rfind(b"=")
+            open_ended = escape >= 0 and (len(text) - escape < 3 or not text[escape + 1 :].strip(b" \t\r"))
+            cut = escape if open_ended else len(text)
         rest = text[cut:]
-        yield binascii.a2b_qp(text[:cut])
-    yield binascii.a2b_qp(rest)
+        yield _qp(text[:cut])
+    yield _qp(rest)
+
+
+def _qp(text: bytes) -> bytes:
+    """Decode lines that are whole.
+
+    QUIRK: a2b_qp drops all between "=" CR and the next LF, and keeps a soft line break with spaces behind it.
+    """
+    if b"= " in text or b"=\t" in text:
+        text = _PADDED.sub(b"=", text)
+    if b"=\r" in text:
+        text = text.replace(b"=\r\n", b"=\n").replace(b"=\r", b"=3D\r")
+    return binascii.a2b_qp(text)
 
 
 def _uuencode(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -30,6 +30,7 @@ MESSAGE = Parametrised("message", "rfc822", {})
 _IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 _NESTED_MESSAGES = frozenset({"rfc822", "global", "news"})
 _TOKEN = re.compile(rb"[^\s;()\"]+")
+_MAX_TYPE = 4096  # octets of a Content-Type that are read
 _MEMORABLE = 80  # octets of a Content-Type without a boundary: few are met, again and again
 
 
@@ -102,7 +103,7 @@ def scan(data: Octets, *, max_depth: int = MAX_DEPTH, max_parts: int = MAX_PARTS
 def content_type(value: bytes) -> Parametrised:
     """Parse a Content-Type as it stands in the header."""
     if len(value) > _MEMORABLE or b"oundary" in value:
-        return parse_parameters(one_line(value))
+        return parse_parameters(one_line(value[:_MAX_TYPE]))
     return _remembered(value)
 
 
@@ -115,6 +116,9 @@ def _encoding(fields: Fields) -> str:
     value = fields.values.get(b"content-transfer-encoding")
     found = _TOKEN.search(without_comments(value)) if value else None
     return found[0].lower().decode("ascii", "replace") if found else ""
+
+
+_Found = tuple[int, int, int, bool]  # a delimiter line: its offset, what follows, its level, whether it closes
 
 
 class _Walk:
@@ -131,11 +135,13 @@ class _Walk:
         self._levels: dict[bytes, list[int]] = {}
         self._prefix = b""
         self._at = 0
+        self._ahead: _Found | None = None  # the next delimiter, where the header of a part was bounded by it
         self.root = self._open(0, TEXT_PLAIN)
 
     def run(self) -> None:
         while self._levels:
-            found = self._delimiter(self._at, self._length)
+            found = self._ahead or self._delimiter(self._at, self._length)
+            self._ahead = None
             if found is None:
                 break
             at, after, level, closing = found
@@ -191,6 +197,7 @@ class _Walk:
             level = len(self._stack) - 1
             self._levels.setdefault(octets, []).append(level)
             self._levels.setdefault(octets + b"--", []).append(level)
+            self._ahead = None
             self._reprefix()
 
     def _bounds(self, start: int) -> Bounds:
@@ -201,14 +208,15 @@ class _Walk:
             found = self._delimiter(start, stop) if self._levels else None
             head = self._data[start : stop if found is None else found[0]]
             limits = bounds(head)
+            self._ahead = found
             # The last line of a window may be cut: only lines well before its end tell.
             known = found is not None or limits.body + 1000 < len(head)
             if known or stop == self._length or window >= _MAX_HEADER:
                 return limits
             window *= 8
 
-    def _delimiter(self, start: int, end: int) -> tuple[int, int, int, bool] | None:
-        """Find the next delimiter line beginning in [start, end): its offset, what follows, its level, if it closes."""
+    def _delimiter(self, start: int, end: int) -> _Found | None:
+        """Find the next delimiter line beginning in [start, end)."""
         mark = b"\n--" + self._prefix
         at = max(start - 1, 0)
         while self._misses < MAX_CANDIDATES:
@@ -256,5 +264,8 @@ class _Walk:
             self._prefix = b""
             return
         low, high = min(self._levels), max(self._levels)
+        if high.startswith(low):
+            self._prefix = low
+            return
         same = next((n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
         self._prefix = low[:same]
