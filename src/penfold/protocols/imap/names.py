@@ -21,7 +21,7 @@ class BadName(ValueError):
 
 
 def encode(name: str) -> bytes:
-    """Write a name in modified UTF-7."""
+    """Write a name in modified UTF-7; half a surrogate pair, which no name holds, becomes a question mark."""
     if name.isascii() and "&" not in name:
         return name.encode()
     return _ESCAPED.sub(_shift, name).encode()
@@ -30,7 +30,7 @@ def encode(name: str) -> bytes:
 def _shift(match: re.Match[str]) -> str:
     if match[0] == "&":
         return "&-"
-    octets = binascii.b2a_base64(match[0].encode("utf-16-be"), newline=False)
+    octets = binascii.b2a_base64(match[0].encode("utf-16-be", "replace"), newline=False)
     return "&" + octets.rstrip(b"=").replace(b"/", b",").decode() + "-"
 
 
@@ -94,4 +94,4 @@ def read_name(octets: bytes, *, utf8: bool) -> str:
 
 def wire_name(name: str, *, utf8: bool) -> bytes:
     """Spell a mailbox name as the connection does, not yet quoted."""
-    return name.encode() if utf8 else encode(name)
+    return name.encode("utf-8", "replace") if utf8 else encode(name)

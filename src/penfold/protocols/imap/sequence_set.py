@@ -64,9 +64,12 @@ class SequenceSet:
 
     @property
     def beyond(self) -> int:
-        """The highest number named, 0 if only ``*`` is: a message number above the mailbox's size is an error."""
-        number = self.star if self.star <= MAX_NUMBER else 0
-        return max(self._highs[-1] if self._highs else 0, number)
+        """The highest number named outright: a message number above the mailbox's size is an error.
+
+        QUIRK: star-beyond: in ``7:*`` of a mailbox of three the 7 counts as ``*``, as it does for UIDs; other servers
+        do the same, and clients ask so for what may be new.
+        """
+        return self._highs[-1] if self._highs else 0
 
     def __bytes__(self) -> bytes:
         """Write as a client would."""

@@ -59,8 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def offers(self, *capabilities: str) -> bool:
         """Tell whether one of these is among the capabilities; a name that ends in = stands for all it begins."""
+        mine = self.capabilities
         return any(
-            mine == each or (each.endswith("=") and mine.startswith(each))
-            for each in capabilities
-            for mine in self.capabilities
+            each in mine or (each[-1:] == "=" and any(my.startswith(each) for my in mine)) for each in capabilities
         )

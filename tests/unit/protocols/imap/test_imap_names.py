@@ -59,3 +59,8 @@ def test_inbox_is_inbox_in_any_case_and_only_as_a_whole():
 def test_a_name_is_spelled_as_the_connection_does():
     assert wire_name("ü&", utf8=True) == "ü&".encode()
     assert wire_name("ü&", utf8=False) == b"&APw-&-"
+
+
+def test_a_broken_name_is_written_all_the_same():
+    assert wire_name("a\udcff", utf8=True) == b"a?"
+    assert wire_name("a\udcff", utf8=False) == b"a&AD8-"

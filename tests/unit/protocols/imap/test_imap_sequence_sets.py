@@ -77,8 +77,9 @@ def test_numbers_and_counts_follow_from_the_ranges():
     numbers = parse_set(b"2,4:5,8:*")
     assert list(numbers.numbers(9)) == [2, 4, 5, 8, 9]
     assert numbers.count(9) == 5
-    assert numbers.beyond == 8
+    assert numbers.beyond == 5
     assert parse_set(b"1,77,*").beyond == 77
+    assert parse_set(b"9:*").beyond == 0
 
 
 def test_a_million_numbers_take_little_memory():
