@@ -185,11 +185,14 @@ class Link(asyncio.BufferedProtocol):
         self._reason = Closing.OURS
         self._session_due = inf
         seconds = self._owner.linger_seconds
-        if linger and not self._eof and not self._shaking and self.tls is None and self._transport.can_write_eof():
+        plain = self.tls is None and not self._shaking
+        if linger and plain and not self._eof and self._transport.can_write_eof():
             seconds = seconds if self.pending else min(seconds, LINGER_SECONDS)
             self._read_away(self._transport)
         else:
             self._transport.close()
+            if plain and not self.pending:  # PERF: it is over in the next turn, and needs no deadline
+                return
         self._due_for_output(seconds)
 
     def abort(self) -> None:

@@ -8,6 +8,7 @@ Standards: RFC 5321 §3.8 (421), §4.2.2; RFC 3463 §3.4 (4.3.2)
 Trust: clients decide how many connections come and how fast; the limits here are the first that hold.
 """
 
+import _socket
 import asyncio
 import contextlib
 import errno
@@ -104,6 +105,15 @@ def inherited(descriptor: int) -> socket.socket:
     return sock
 
 
+class Accepted(socket.socket):
+    """A connection. PERF: family and type are plain numbers; the standard properties look up an enum each time they are
+    asked, seven times a connection.
+    """
+
+    family = _socket.socket.family  # type: ignore[assignment]
+    type = _socket.socket.type  # type: ignore[assignment]
+
+
 class Listener:
     """Accepts on ``sockets`` and makes a session by ``session()`` for each connection.
 
@@ -156,7 +166,7 @@ class Listener:
         """Begin to accept."""
         self._take_reserve()
         for sock in self._sockets:
-            self._loop.add_reader(sock, self._accept, sock)
+            self._loop.add_reader(sock, self._accept, sock, int(sock.family), _only_address(sock))
 
     def stop(self, *, close: bool = True) -> None:
         """Accept no more; links stay. ``close=False`` keeps the sockets for whoever inherits them."""
@@ -170,19 +180,20 @@ class Listener:
         self._resting.clear()
         self._drop_reserve()
 
-    def _accept(self, listening: socket.socket) -> None:
+    def _accept(self, listening: socket.socket, family: int, local: Peer | None) -> None:
         for _ in range(_BATCH):
             try:
-                sock, address = listening.accept()
+                descriptor, address = listening._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - what accept calls
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 self._no_descriptor(listening, error)
                 return
+            sock = Accepted(family, socket.SOCK_STREAM, 0, descriptor)
             sock.setblocking(False)
-            peer = Peer("", 0) if listening.family == socket.AF_UNIX else peer_of(address)
+            peer = Peer("", 0) if family == socket.AF_UNIX else peer_of(address)
             if self._preface is None or not self._preface_from(peer):
-                self._welcome(sock, peer, None)
+                self._welcome(sock, peer, local)
             elif self._has_room(sock):
                 self._waiting += 1
                 self._driver.spawn(self._read_preface(sock, peer, self._preface))
@@ -251,7 +262,7 @@ class Listener:
     def _wake(self, listening: socket.socket) -> None:
         self._resting.pop(listening, None)
         self._take_reserve()
-        self._loop.add_reader(listening, self._accept, listening)
+        self._loop.add_reader(listening, self._accept, listening, int(listening.family), _only_address(listening))
 
     # -- first octets
 
@@ -289,6 +300,14 @@ class Listener:
         if found.octets:
             sock.recv(found.octets)
         return found
+
+
+def _only_address(listening: socket.socket) -> Peer | None:
+    """Tell the address that every connection arrives at; None where there may be several."""
+    if listening.family == socket.AF_UNIX:
+        return None
+    address = peer_of(listening.getsockname())
+    return None if address.ip in {"0.0.0.0", "::"} else address
 
 
 __all__ = ["FULL", "Admit", "Link", "Listener", "Preface", "Prefaced", "Release", "bind_tcp", "bind_unix", "inherited"]
