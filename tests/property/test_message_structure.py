@@ -1,7 +1,9 @@
 """Properties of what is rendered of any octets: legal IMAP, ranges inside the message, the same from every buffer."""
 
 import binascii
+import datetime as dt
 import re
+from email.utils import format_datetime
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -228,6 +230,17 @@ def test_values_of_anything_are_read(value):
     field_text(value).encode()
     found = base_subject(value).base
     assert "=?" in found or base_subject(found.encode()).base == found
+
+
+@given(
+    st.datetimes(dt.datetime(1902, 1, 1), dt.datetime(2400, 1, 1)),  # noqa: DTZ001
+    st.integers(-23 * 60, 23 * 60),
+)
+def test_a_date_is_the_second_that_the_library_says(moment, minutes):
+    moment = moment.replace(microsecond=0, tzinfo=dt.timezone(dt.timedelta(minutes=minutes)))
+    found = sent_date(format_datetime(moment).encode())
+    assert found.utc == int(moment.timestamp())
+    assert found.day == moment.toordinal() - dt.date(1970, 1, 1).toordinal()
 
 
 @given(st.text(max_size=100))

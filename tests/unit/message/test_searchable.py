@@ -42,6 +42,7 @@ def test_values_of_a_field_are_found_whatever_its_case():
         (b"=?utf-8?b?w6k?=", "é"),
         (b"=?utf-8?q?=C3?= =?utf-8?q?=A9?=", "é"),
         (b"=?utf-8*en?q?x?=", "x"),
+        (b"=?utf-8?b?w6kx5?=", "é1"),
         (b"=?x-none?q?x?= y", "=?x-none?q?x?= y"),
         (b"=?utf-8?q?two words?=", "two words"),
         (b"=?utf-8?x?no?= =?", "=?utf-8?x?no?= =?"),
@@ -79,7 +80,9 @@ def test_text_is_decoded(octets, charset, encoding, expected):
     assert bodies(text(octets, charset, encoding)) == [expected]
 
 
-@pytest.mark.parametrize("name", ["rot13", "unicode_escape", "idna", "punycode", "zip", "undefined", "x" * 500, "cp99"])
+@pytest.mark.parametrize(
+    "name", ["rot13", "unicode_escape", "idna", "punycode", "zip", "undefined", "x" * 500, "cp99", "cp9999"]
+)
 def test_other_codecs_of_python_are_no_charsets(name):
     assert codec(name) is None
     assert decode(b"\xe9", name) is None
@@ -123,6 +126,11 @@ def test_a_long_part_comes_in_pieces_that_overlap(encoding, charset):
     assert len(found) > 2
     joined = found[0] + "".join(piece[20:] for piece in found[1:])
     assert joined.rstrip("\n") == words
+
+
+def test_a_long_part_that_ends_within_a_character_tells_so():
+    data = text("é".encode() * (1 << 20) + b"\xc3")
+    assert bodies(data, overlap=0)[-1].endswith("\ufffd")
 
 
 def test_text_that_stops_being_utf_8_far_behind_is_read_to_the_end():

@@ -130,6 +130,7 @@ def coded(encoding, body):
         (b"quoted-printable", b"a=3Db=\r\nc=E9 =X\r\n", b"a=bc\xe9 =X\r\n"),
         (b"quoted-printable", b"a=  \r\nb=\rc\r\n=", b"ab=\rc\r\n"),
         (b"uuencode", b"begin 644 x\r\n%:&5L;&\\ \r\n`\r\nend\r\n", b"hello"),
+        (b"uuencode", b"begin 644 x\r\n\xff\xff\r\n\r\n%:&5L;&\\ \r\n", b"hello"),
         (b"x-uue", b"no begin", b""),
         (b"8bit", b"\xe9\r\n", b"\xe9\r\n"),
         (b"binary", b"\0", b"\0"),

@@ -131,6 +131,26 @@ def test_ten_thousand_parts_are_a_limit():
     assert root.opaque
 
 
+def test_long_headers_of_many_parts_are_rendered_up_to_a_limit():
+    part = b"--b\r\nContent-Type: message/rfc822; x=" + b"y" * 1000 + b"\r\n\r\nSubject: z\r\n\r\nw\r\n"
+    data = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 3000
+    rendered = bodystructure(data, scan(data))
+    assert 500 < rendered.count(b'("x" "yyy') < 1100
+    assert rendered.count(b'"message" "rfc822"') == 3000
+    assert rendered.count(b'"z" NIL') < 1100
+    assert len(rendered) < 2_000_000
+
+
+def test_lines_of_a_large_body_are_counted_once_and_right():
+    body = b"\r\n" * 200_000 + b"x"
+    data = b"Content-Type: message/rfc822\r\n\r\n" * 3 + b"\r\n" + body
+    rendered = bodystructure(data, scan(data), extended=False)
+    assert rendered.endswith(b'"7bit" 400001 200000) 200001) 200003) 200005)')
+    with mmap.mmap(-1, len(data)) as mapped:
+        mapped[:] = data
+        assert bodystructure(mapped, scan(mapped), extended=False) == rendered
+
+
 def test_fields_beyond_the_limit_are_not_looked_at():
     header = b"X-A: b\r\n" * MAX_FIELDS + b"Subject: late\r\n"
     assert b"subject" not in pick(header).values
