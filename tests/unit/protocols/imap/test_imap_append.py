@@ -191,3 +191,66 @@ def test_a_line_that_is_too_long_within_an_append_drops_what_it_began():
     application.say(b"a APPEND x {3+}\r\nabc " + b"(" * 200)
     assert any(isinstance(event, events.AppendAborted) for event in application.seen)
     assert application.say(b"\r\nb NOOP\r\n") == b"a BAD [TOOBIG] Line too long\r\nb OK NOOP completed\r\n"
+
+
+@pytest.mark.parametrize(
+    ("octets", "answer"),
+    [
+        (b"a APPEND x UTF8 ({3+}\r\nabc)\r\n", b"a BAD Expected a message\r\n"),
+        (b"a APPEND x UTF8 (abc)\r\n", b"a BAD Expected a message\r\n"),
+        (
+            b"a APPEND x (" + b" ".join(b"f%d" % number for number in range(300)) + b") {3}\r\n",
+            b"a BAD Too many flags\r\n",
+        ),
+        (b"a APPEND x CATENATE (URL a  TEXT {3}\r\n", b"a BAD Invalid keyword\r\n"),
+        (b"a APPEND x CATENATE (URL a{3+}\r\nabc\r\n", b"a BAD Missing argument\r\n"),
+        (b"a APPEND x{3+}\r\nabc\r\n", b"a BAD Missing argument\r\n"),
+        (b"a APPEND x {3+}\r\nabc{3+}\r\nabc\r\n", b"a BAD Missing argument\r\n"),
+    ],
+)
+def test_what_stands_in_the_wrong_place_is_refused(octets, answer):
+    assert begin().say(octets + b"b NOOP\r\n") == answer + b"b OK NOOP completed\r\n"
+
+
+def test_what_is_not_offered_is_not_taken():
+    few = ("IMAP4rev1", "LITERAL-")
+    assert begin(capabilities=few).say(b"a APPEND x CATENATE (URL a)\r\n") == b"a BAD Expected a message\r\n"
+    assert begin(capabilities=few).say(b"a APPEND x ~{3}\r\n") == b"a BAD Expected a message\r\n"
+    sent = begin(capabilities=few).say(b"a APPEND x {4097+}\r\n" + b"x" * 4097 + b"\r\n")
+    assert sent.startswith(b"a BAD [TOOBIG] A non-synchronizing")
+
+
+def test_strings_of_an_append_count_together_against_the_limit():
+    application = begin(max_command=200)
+    sent = application.say(
+        b"a APPEND {100+}\r\n" + b"x" * 100 + b" CATENATE (URL {90+}\r\n" + b"y" * 90 + b" URL {201}\r\n"
+    )
+    assert sent == b"a BAD [TOOBIG] Literal too long\r\n"
+
+
+def test_the_application_may_give_up_between_two_parts():
+    server = begin().server
+    server.receive_data(b"a APPEND x CATENATE (URL /a TEXT {8+}\r\nb NOOP\r\n)\r\nc NOOP\r\n")
+    server.next_event()
+    server.go_ahead()
+    assert isinstance(server.next_event(), events.AppendUrl)
+    server.go_ahead()
+    server.data_to_send()
+    server.abandon(status.no("Disk full"))
+    assert server.next_event().tag == b"c"
+    assert server.data_to_send() == b"a NO Disk full\r\n"
+
+
+def test_a_message_is_not_let_in_by_a_tagged_ok():
+    server = begin().server
+    server.receive_data(b"a APPEND x {8}\r\n")
+    server.next_event()
+    with pytest.raises(LocalProtocolError):
+        server.answer()
+
+
+def test_after_the_end_giving_up_is_nothing():
+    application = begin()
+    application.say(b"a LOGOUT\r\n")
+    application.server.abandon(status.no("x"))
+    assert application.server.data_to_send() == b""
