@@ -50,6 +50,27 @@ class SessionClosed(Event, frozen=True, kw_only=True, tag="session-closed"):
     seconds: float = 0.0
 
 
+class Pop3Closed(Event, frozen=True, kw_only=True, tag="pop3-closed"):
+    """A POP3 conversation ended: of ``held`` messages so many were sent whole, ``octets`` in all, and removed.
+
+    ``tops`` beginnings were sent, ``transmitted`` messages taken in (XTND XMIT). ``reason`` as for SessionClosed.
+    """
+
+    reason: str
+    client: str = ""
+    user: str = ""
+    tls: str = ""
+    held: int = 0
+    retrieved: int = 0
+    tops: int = 0
+    octets: int = 0
+    transmitted: int = 0
+    removed: int = 0
+    left: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+
+
 class LoggedIn(Event, frozen=True, kw_only=True, tag="logged-in"):
     """A client proved who it is."""
 
@@ -264,6 +285,7 @@ class Trouble(Event, frozen=True, kw_only=True, tag="trouble"):
 AnyEvent = (
     SessionOpened
     | SessionClosed
+    | Pop3Closed
     | LoggedIn
     | LoginRefused
     | CommandRefused

@@ -23,8 +23,13 @@ from penfold.telemetry.sentences import tell
 
 _SESSION = ("session", "reason", "client", "helo", "user", "tls", "messages", "refused", "octets", "seconds")
 _ATTEMPT = ("id", "number", "recipient", "mailer", "remote", "host", "outcome", "reply", "tls", "attempt", "seconds")
+_POP3 = (
+    *("session", "reason", "client", "user", "tls", "held", "retrieved", "tops", "octets", "transmitted"),
+    *("removed", "left", "refused", "seconds"),
+)
 _FIELDS: dict[type, tuple[str, tuple[str, ...]]] = {
     events.SessionClosed: ("session", _SESSION),
+    events.Pop3Closed: ("pop3", _POP3),
     events.Attempt: ("attempt", _ATTEMPT),
 }
 _SENTENCES = frozenset(

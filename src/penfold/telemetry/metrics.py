@@ -222,7 +222,7 @@ def _session_opened(metrics: Metrics, event: events.SessionOpened) -> None:
     metrics.add("penfold_sessions_open")
 
 
-def _session_closed(metrics: Metrics, event: events.SessionClosed) -> None:
+def _session_closed(metrics: Metrics, event: events.SessionClosed | events.Pop3Closed) -> None:
     metrics.add("penfold_sessions_open", amount=-1.0)
     metrics.observe("penfold_session_seconds", amount=event.seconds)
 
@@ -252,6 +252,7 @@ def _refused_role(metrics: Metrics, event: events.RoleEnded) -> None:
 COUNTED: dict[type, Callable[[Metrics, Any], None]] = {
     events.SessionOpened: _session_opened,
     events.SessionClosed: _session_closed,
+    events.Pop3Closed: _session_closed,
     events.LoggedIn: _counts("penfold_logins_total", lambda _: "granted"),
     events.LoginRefused: _counts("penfold_logins_total", lambda _: "refused"),
     events.CommandRefused: _counts("penfold_commands_refused_total", lambda event: _class(event.reply)),

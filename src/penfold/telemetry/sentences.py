@@ -65,6 +65,13 @@ def _(event: events.SessionClosed) -> str:
 
 
 @tell.register
+def _(event: events.Pop3Closed) -> str:
+    who = visible(event.user) if event.user else _client(event.client)
+    done = f"{event.retrieved} of {_count(event.held, 'message')} sent, {event.removed} removed"
+    return f"the POP3 session of {who} ended ({visible(event.reason)}): {done} in {event.seconds:.1f} s"
+
+
+@tell.register
 def _(event: events.LoggedIn) -> str:
     return f"{visible(event.user)} logged in ({visible(event.mechanism)})"
 

@@ -1,0 +1,123 @@
+"""RETR and TOP: a message goes from the store to the client, in pieces and no faster than the client reads.
+
+A message that fits into one piece is handed over whole. A larger one is read piece by piece: while the client does not
+read (``link.congested``) nothing is, and after a megabyte other sessions get their turn. The first piece is read before
+``+OK`` is said, because afterwards a message that cannot be read can only end the connection.
+
+Standards: RFC 1939 §5, §7; RFC 6856 §2, §7
+Trust: the message is anybody's; how fast it is read, the client's: it costs one piece and what the link holds.
+"""
+
+from typing import NamedTuple
+
+from penfold.access.pop3.maildrop import Gone, Maildrop, Sheet
+from penfold.access.pop3.office import Session
+from penfold.protocols.pop3 import Response, events
+
+PIECE = 65536  # octets
+TURN = 16  # pieces before others get their turn
+
+GONE = Response.no("Another program has removed this message", "SYS/TEMP")
+UNREADABLE = Response.no("This message cannot be read now", "SYS/TEMP")
+NEEDS_UTF8 = Response.no("This message has an internationalised header: say UTF8 before you log in", "UTF8")
+
+
+class Outgoing(NamedTuple):
+    """A message under way, after its first piece; ``number`` 0 is a TOP."""
+
+    number: int
+    sheet: Sheet
+
+
+class Sending:
+    """One session's message on its way out, while there is one. The session comes with each call."""
+
+    __slots__ = ("_at", "_message")
+
+    def __init__(self) -> None:
+        self._message: Outgoing | None = None
+        self._at = 0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a message is being sent."""
+        return self._message is not None
+
+    def retrieve(self, session: Session, drop: Maildrop, event: events.Retrieve) -> None:
+        """RETR."""
+        self._begin(session, drop, event.number, retrieving=True)
+
+    def top(self, session: Session, drop: Maildrop, event: events.Top) -> None:
+        """TOP."""
+        self._begin(session, drop, event.number, retrieving=False)
+
+    def _begin(self, session: Session, drop: Maildrop, number: int, *, retrieving: bool) -> None:
+        try:
+            sheet = drop.sheet(number)
+            piece = drop.octets(sheet.uid, 0, PIECE)
+            fit = _fit(session, sheet, drop, piece)
+        except Gone:
+            session.answer(GONE)
+            return
+        except OSError:
+            session.answer(UNREADABLE)
+            return
+        if not fit:
+            session.answer(NEEDS_UTF8)
+            return
+        message = Outgoing(number if retrieving else 0, sheet)
+        if len(piece) >= sheet.size:
+            session.core.send_message(piece)
+            self._finished(session, drop, message)
+            return
+        session.core.begin_body()
+        self._at = len(piece)
+        if session.core.send_body(piece):
+            self._message = message
+        else:
+            session.core.end_body()
+            self._finished(session, drop, message)
+
+    def more(self, session: Session, drop: Maildrop) -> bool:
+        """Send what the client takes now; False when it is another's turn and more could be sent."""
+        core, link = session.core, session.link
+        for _ in range(TURN):
+            message = self._message
+            link.write(core.data_to_send())
+            if message is None or link.congested or link.closing:
+                return True
+            try:
+                piece = drop.octets(message.sheet.uid, self._at, PIECE)
+            except OSError:
+                self._message = None
+                core.abort()
+                return True
+            self._at += len(piece)
+            if not piece or not core.send_body(piece) or self._at >= message.sheet.size:
+                self._message = None
+                core.end_body()
+                self._finished(session, drop, message)
+        return self._message is None
+
+    def _finished(self, session: Session, drop: Maildrop, message: Outgoing) -> None:
+        counts = session.counts
+        if message.number:
+            counts.retrieved += 1
+            counts.octets += message.sheet.size
+            drop.retrieved.add(message.number)
+        else:
+            counts.tops += 1
+
+
+def _fit(session: Session, sheet: Sheet, drop: Maildrop, piece: bytes) -> bool:
+    """See whether the client may have this header: octets that are no UTF-8 were never an internationalised one."""
+    if session.core.utf8 or session.office.habits.raw_headers:
+        return True
+    header = piece[: sheet.header] if sheet.header <= len(piece) else drop.octets(sheet.uid, 0, sheet.header)
+    if header.isascii():
+        return True
+    try:
+        header.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
