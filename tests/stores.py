@@ -89,7 +89,8 @@ async def open_memory(given: Given) -> Opened:
     return Opened(store, nothing, nothing)
 
 
-# Powers a driver may lack: "restart" (it forgets everything when it is closed).
+# Powers a driver may lack: "restart" (it forgets everything when it is closed), "undelete" (what is expunged is gone at
+# once), "import" (UIDs and UIDVALIDITY from elsewhere).
 DRIVERS = {"memory": Driver(open_memory, frozenset({"restart"}))}
 
 

@@ -306,6 +306,7 @@ def test_an_account_has_59_keywords_then_clients_are_refused_and_deliveries_go_o
 
 
 def test_a_keyword_nobody_bears_any_more_gives_up_its_place_when_one_is_needed(house):
+    house.needs("undelete")
     house.append(b"a", flags=[f"k{n}" for n in range(58)])
     house.append(b"b", flags=["last"])
     house.flag([1], "-", "k7")
@@ -502,6 +503,7 @@ def test_a_deleted_mailbox_goes_alone_and_its_name_begins_anew(house):
 
 
 def test_uidvalidity_never_repeats_even_with_the_clock_set_back(house):
+    house.needs("undelete")
     seen = {house.box("INBOX").uidvalidity}
     for now in (100_000, 5, 5, 100_001, 3):
         house.clock.now = now
@@ -514,6 +516,7 @@ def test_uidvalidity_never_repeats_even_with_the_clock_set_back(house):
 
 
 def test_uidvalidity_never_repeats_when_an_account_comes_anew(house):
+    house.needs("undelete")
     before = house.box("INBOX").uidvalidity
     house.do(DeleteAccount(ADA))
     house.do(Purge(ADA, 1 << 40))
@@ -634,6 +637,7 @@ def test_annotations_are_counted(house):
 
 
 def test_quota_is_counted_and_enforced(house):
+    house.needs("undelete")
     house.append(b"12345", b"678")
     assert house.tree().used == Quota(8, 2, 1)
     house.do(SetQuota(ADA, Quota(storage=10, messages=3, mailboxes=2)))
@@ -684,6 +688,7 @@ def test_a_view_shows_who_is_there_as_of_its_last_refresh(house):
 
 
 def test_an_expunged_message_can_be_read_until_it_is_purged(house):
+    house.needs("undelete")
     house.append(b"a", b"b", b"c")
     view = house.open()
     house.expunge(2)
@@ -724,6 +729,7 @@ def test_changes_since_a_modseq_are_rows_and_vanished_uids(house):
 
 
 def test_a_modseq_older_than_what_was_purged_answers_with_all_that_is_not_there(house):
+    house.needs("undelete")
     house.append(b"a", b"b", b"c", b"d")
     since = house.counts().highestmodseq
     house.expunge(2)
@@ -827,6 +833,7 @@ def test_a_new_and_a_deleted_account_are_published(house):
 
 
 def test_expunged_messages_come_back_with_new_uids(house):
+    house.needs("undelete")
     house.append(b"a", b"b", b"c", flags=["\\Seen"])
     emails = house.column(Column.EMAIL)
     house.expunge(1, 3)
@@ -839,6 +846,7 @@ def test_expunged_messages_come_back_with_new_uids(house):
 
 
 def test_all_of_a_mailbox_comes_back_but_not_what_lives_elsewhere_and_only_once(house):
+    house.needs("undelete")
     other = house.create("other")
     house.append(b"a", b"b", b"c")
     house.do(Move(ADA, house.inbox, UidSet.of([1]), other))
@@ -850,6 +858,7 @@ def test_all_of_a_mailbox_comes_back_but_not_what_lives_elsewhere_and_only_once(
 
 
 def test_a_deleted_mailbox_comes_back_under_its_name_or_another(house):
+    house.needs("undelete")
     box = house.create("work/plans", special_use=("\\Archive",))
     house.do(SetAcl(ADA, box, "bob", "lr"))
     house.append(b"a", b"b", mailbox=box)
@@ -872,6 +881,7 @@ def test_a_deleted_mailbox_comes_back_under_its_name_or_another(house):
 
 
 def test_a_mailbox_comes_back_as_it_was_at_a_time(house):
+    house.needs("undelete")
     house.append(b"before")
     house.expunge(1)
     house.clock.now = 100_010
@@ -884,6 +894,7 @@ def test_a_mailbox_comes_back_as_it_was_at_a_time(house):
 
 
 def test_an_account_comes_back_as_it_was_at_a_time(house):
+    house.needs("undelete")
     box = house.create("a")
     house.append(b"1", mailbox=box)
     house.append(b"2")
@@ -900,6 +911,7 @@ def test_an_account_comes_back_as_it_was_at_a_time(house):
 
 
 def test_a_deleted_account_is_nowhere_until_it_comes_back_as_it_was(house):
+    house.needs("undelete")
     house.append(b"a")
     before = house.box("INBOX")
     house.do(DeleteAccount(ADA))
@@ -913,6 +925,7 @@ def test_a_deleted_account_is_nowhere_until_it_comes_back_as_it_was(house):
 
 
 def test_what_is_purged_does_not_come_back(house):
+    house.needs("undelete")
     box = house.create("a")
     house.append(b"1", b"2")
     house.expunge(1)
@@ -934,6 +947,7 @@ def test_what_is_purged_does_not_come_back(house):
 
 
 def test_imported_messages_keep_their_uids_and_pop_names(house):
+    house.needs("import")
     house.do(Adopt(ADA, house.inbox, 4711, 10))
     assert house.counts().uidvalidity == 4711
     messages = (Message(b"a", uid=12, uidl="old-1"), Message(b"b"), Message(b"c", uid=20, uidl="old-2"))
@@ -947,6 +961,7 @@ def test_imported_messages_keep_their_uids_and_pop_names(house):
 
 
 def test_a_uidvalidity_is_adopted_only_if_it_was_never_given(house):
+    house.needs("import")
     house.create("a")
     other = house.create("b")
     for value in (house.box("INBOX").uidvalidity, house.box("a").uidvalidity, 0, 1 << 32):

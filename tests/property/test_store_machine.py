@@ -203,6 +203,7 @@ class Machine(RuleBasedStateMachine):
         for uid in uids:
             box.letters[uid].gone = int(self.house.clock.now)
 
+    @precondition(lambda self: "undelete" not in DRIVERS[self.driver].lacks)
     @rule(name=BOXES, uids=UIDS)
     def undelete(self, name, uids) -> None:
         box = self.boxes[name]
@@ -215,6 +216,7 @@ class Machine(RuleBasedStateMachine):
     def wait(self, seconds) -> None:
         self.house.clock.now += seconds
 
+    @precondition(lambda self: "undelete" not in DRIVERS[self.driver].lacks)
     @rule(age=st.sampled_from([0, 0, 0, 5, 50]))
     def purge(self, age) -> None:
         self.house.clock.now += 1

@@ -245,7 +245,9 @@ class MailStore(Protocol):
     async def apply(self, changes: Sequence[Change]) -> Sequence[Result]:
         """Make changes in order, in one commit; one Result each.
 
-        A later change sees what an earlier one did; one that is refused changes nothing and hinders no other.
+        A later change sees what an earlier one did; one that is refused changes nothing and hinders no other. Never
+        raises for a reason of mail, disk or another process: that is a Refused. When it returns, a ``refresh`` in the
+        calling process shows what was done.
         """
 
     async def open(self, account: AccountId, mailbox: MailboxId) -> View | Refused:

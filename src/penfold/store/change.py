@@ -25,10 +25,11 @@ NO_MAILBOX = MailboxId("")
 class Message(msgspec.Struct, frozen=True, array_like=True):
     """A message to put into a mailbox.
 
-    ``content`` are the octets in wire form (CRLF), or where they lie; ``internal`` is the internal date in POSIX
-    seconds, None for the time of the commit; ``prefix`` header fields to stand before the content (Return-Path,
-    Delivered-To). ``uid`` and ``uidl`` are what the message was called where it was imported from: a UID below the
-    mailbox's next is refused, 0 takes the next; ``uidl`` is what POP3 clients know it by.
+    ``content`` are the octets in wire form (CRLF), or where the store's ``Bodies`` finds them (a large literal, a body
+    of the queue); ``internal`` is the internal date in POSIX seconds, None for the time of the commit; ``prefix`` are
+    header fields to stand before the content (Return-Path, Delivered-To). ``uid`` and ``uidl`` are what the message was
+    called where it was imported from: a UID below the mailbox's next is refused, 0 takes the next; ``uidl`` is what
+    POP3 clients know it by.
     """
 
     content: bytes | BodyRef
