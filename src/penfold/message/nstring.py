@@ -12,7 +12,6 @@ from penfold.message.fields import NUL
 
 NIL = b"NIL"
 _UNQUOTABLE = re.compile(rb"[\r\n\0\x80-\xff]")
-_SPECIAL = re.compile(rb'["\\]')
 
 
 def string(value: bytes) -> bytes:
@@ -21,7 +20,7 @@ def string(value: bytes) -> bytes:
         value = value.replace(b"\0", NUL)
         return b"{%d}\r\n%b" % (len(value), value)
     if b'"' in value or b"\\" in value:
-        value = _SPECIAL.sub(rb"\\\g<0>", value)
+        value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return b'"%b"' % value
 
 

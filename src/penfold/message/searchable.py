@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 from penfold.message import charset
 from penfold.message.content_decoding import IDENTITY, PIECE, decoded_pieces, known
-from penfold.message.fields import one_line
+from penfold.message.fields import lines
 from penfold.message.header import unfold
 from penfold.message.mime import Octets, Part
 from penfold.message.structure import leaves
-from penfold.message.word_decoding import text_of
+from penfold.message.word_decoding import field_text, text_of
 
 MOST = 64 << 20  # octets of text parts that are decoded of one message
 OVERLAP = 1000
@@ -44,9 +44,7 @@ def header_text(header: bytes) -> str:
 
 def field_texts(header: bytes, name: bytes) -> list[str]:
     """Read the values of all fields of a name (of any case), each on one line."""
-    wanted = name.lower()
-    lines = (line.partition(b":") for line in _unfolded(header).split(b"\n"))
-    return [text_of(one_line(value)) for field, colon, value in lines if colon and field.rstrip().lower() == wanted]
+    return [field_text(line.partition(b":")[2]) for line in lines(header, (name,))]
 
 
 def body_texts(data: Octets, root: Part, *, overlap: int = OVERLAP, most: int = MOST) -> Iterator[Text]:
