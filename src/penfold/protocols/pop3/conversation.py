@@ -28,6 +28,8 @@ from penfold.protocols.pop3.settings import ServerSettings
 from penfold.protocols.pop3.states import State
 
 _LOGGED = 200  # octets of a rejected line kept for the log
+_ANSWERS = 16384  # pieces of answers, and octets of listings, made before they must be taken
+_LISTED = 65536
 _DRIP = 1024  # octets of a message that restart its time-out: a slow drip does not hold a session for ever
 _SECRET = {b"PASS ", b"AUTH ", b"APOP "}
 
@@ -60,6 +62,7 @@ class Conversation:
         "_eof",
         "_events",
         "_farewell",
+        "_listed",
         "_listing",
         "_out",
         "_pending",
@@ -89,7 +92,7 @@ class Conversation:
         self._streaming = False
         self._farewell: Response | None = None
         self._texts: Mapping[str, str] = {}
-        self._drip = self._commands = 0
+        self._drip = self._commands = self._listed = 0
         self._skipping = self._eof = False
         self._since = clock()
         self.errors = 0
@@ -121,7 +124,7 @@ class Conversation:
         while True:
             if self._events:
                 return self._events.popleft()
-            if self._pending is not None or self._streaming or self._listing is not None:
+            if self._pending is not None or self._streaming or self.sending:
                 return PAUSED
             if self._farewell is not None:
                 self._close(self._farewell, "shut down")
@@ -137,6 +140,7 @@ class Conversation:
         if self._out:
             octets = self._out[0] if len(self._out) == 1 else b"".join(self._out)
             self._out.clear()
+            self._listed = 0
             return octets
         listing = self._listing
         if listing is None:
@@ -149,8 +153,11 @@ class Conversation:
 
     @property
     def sending(self) -> bool:
-        """Whether ``data_to_send`` has rows of a listing left to make."""
-        return self._listing is not None
+        """Whether ``data_to_send`` has rows of a listing left to make, or must be called before the next command.
+
+        SECURITY: a client may send thousands of LIST in one packet; their answers are made no faster than it reads.
+        """
+        return self._listing is not None or self._listed >= _LISTED or len(self._out) >= _ANSWERS
 
     def deadline(self) -> float | None:
         """Tell when the client has been silent for too long; None while it waits for us."""
@@ -198,7 +205,9 @@ class Conversation:
 
     def _send_listing(self, first: Response, listing: Listing) -> None:
         self._send(first)
-        self._out.append(listing.take())
+        rows = listing.take()
+        self._out.append(rows)
+        self._listed += len(rows)
         if not listing.done:
             self._listing = listing
 

@@ -412,3 +412,23 @@ def test_shutting_down_waits_for_a_long_listing():
     said = everything(core)
     assert said.endswith(b"10000 1\r\n.\r\n")
     assert core.next_event() == events.Closed("shut down")
+
+
+def test_many_listings_asked_for_at_once_are_made_no_faster_than_they_are_taken():
+    core = logged_in(1500)
+    core.receive_data(b"LIST\r\n" * 1000)
+    assert core.next_event() == events.Sizes()
+    core.sizes([4000] * 1500)
+    assert core.next_event() is PAUSED
+    assert core.sending
+    taken, most = 0, 0
+    while core.next_event() is PAUSED:
+        octets = core.data_to_send()
+        taken, most = taken + octets.count(b"\r\n.\r\n"), max(most, len(octets))
+    assert taken + core.data_to_send().count(b"\r\n.\r\n") == 1000
+    assert most < 200_000
+    core.receive_data(b"CAPA\r\n" * 10_000)
+    assert core.next_event() is PAUSED
+    assert core.sending
+    core.data_to_send()
+    assert not core.sending
