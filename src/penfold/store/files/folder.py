@@ -76,7 +76,7 @@ class Folder(Protocol):
         """Tell, cheaply, whether others may have changed it since the last look."""
 
     def look(self, known: Mapping[str, object]) -> Snapshot:
-        """Find what is there; of ``known`` keys only flags are told. Raises OSError (it vanished), MailError (locks)."""
+        """Find what is there; of ``known`` keys only flags are told. Raises OSError, MailError (locks)."""
 
     def read(self, key: str) -> bytes:
         """Give a message in wire form. Raises OSError when it is no longer there."""

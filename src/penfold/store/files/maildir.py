@@ -34,6 +34,7 @@ _TIME: Final = re.compile(r"\d{1,12}(?=\.)")
 _WIRE: Final = re.compile(r",W=(\d{1,10})(?=[,:]|$)")
 _GRAIN: Final = 1.1  # seconds: the coarsest times a file system keeps, and a little
 _SHARED: Final = 4
+_TMP: Final = "tmp"
 
 
 class MaildirFolder:
@@ -152,6 +153,18 @@ class MaildirFolder:
             self._list, self._list_stamp = uidlist.parse(text) if text is not None else None, stamp
         return self._list
 
+    def _append_list(self, found: UidList, names: Sequence[str]) -> None:
+        """Add lines, as Dovecot does. CRASH: a torn last line names no file; the next look gives that one a new UID."""
+        lines = "".join(found.line(name, courier=self._courier) for name in names).encode("utf-8", "surrogateescape")
+        with contextlib.closing(self._fs.open(self._list_path, write=True)) as file:
+            whole = file.read_at(max(0, file.size() - 1), 1) == b"\n"
+            if whole:
+                file.append([lines])
+                file.datasync()
+        if not whole:
+            self._write_list(found)
+        self._list_stamp = self._stat(self._list_path)
+
     def _write_list(self, found: UidList) -> None:
         replace(self._fs, self._list_path, found.octets(courier=self._courier))
         self._list, self._list_stamp = found, self._stat(self._list_path)
@@ -180,7 +193,7 @@ class MaildirFolder:
             text = content(self._fs, f"{self._path}/{letters.COURIER}") or b""
             self._courier_keywords = letters.parse_courier(text)
 
-    _courier_keywords: Mapping[str, frozenset[str]] = {}  # noqa: RUF012 - replaced, never changed
+    _courier_keywords: Mapping[str, frozenset[str]] = {}
 
     def carries(self, flags: Iterable[str]) -> bool:
         """Tell whether there are letters for all."""
@@ -202,29 +215,45 @@ class MaildirFolder:
         """Write all into ``tmp``, then rename them into the mailbox, then enter their UIDs."""
         with self._locked():
             self._enter(flag for new in batch for flag in new.flags)
-            found = self._entered(self._listed())
+            found, known = self._entered()
             written = [self._write(new) for new in batch]
             try:
-                self._sync(f"tmp/{base}" for base, _ in written)
+                self._sync(f"{_TMP}/{base}" for base, _ in written)
                 targets = self._rename(batch, written)
             except OSError:
-                self._discard(f"tmp/{base}" for base, _ in written)
+                self._discard(f"{_TMP}/{base}" for base, _ in written)
                 raise
             done = self._enter_uids(found, batch, written, targets)
+            if known:
+                self._append_list(found, [base for base, _ in written])
+            else:
+                self._write_list(found)
+        self._settle()
         return done
 
-    def _entered(self, names: dict[str, str]) -> UidList:
-        """Give the list with all in it that is there now: they come before what we append."""
-        found = self._read_list() or UidList(self._means.uidvalidity())
-        for name in sorted((name for name in names if name not in found.uids), key=_by_time):
-            found.give(name)
-        return found
+    def _entered(self) -> tuple[UidList, bool]:
+        """Give the list with all in it that is there now: they come before what we append; and whether they were.
+
+        PERF: where nothing has changed since the last look, nothing is listed.
+        """
+        known, found = not self.changed(), self._read_list()
+        if not known:
+            self._names = self._listed()
+        if found is None or not all(name in found.uids for name in self._names):
+            known, found = False, found or UidList(self._means.uidvalidity())
+            for name in sorted((name for name in self._names if name not in found.uids), key=_by_time):
+                found.give(name)
+        return found, known
+
+    def _settle(self) -> None:
+        """Take what we changed ourselves for seen; another's change at the same moment is found a little later."""
+        self._stamp, self._looked = self._times(), self._means.now()
 
     def _write(self, new: New) -> tuple[str, int]:
         text = lf(new.octets)
         stem = f"{int(self._means.now())}.{new.unique}.{safe_host(self._means.host)}"
         base = f"{stem},S={len(text)},W={len(new.octets)}"
-        path = f"{self._path}/tmp/{base}"
+        path = f"{self._path}/{_TMP}/{base}"
         with contextlib.suppress(FileNotFoundError):
             self._fs.unlink(path)
         with contextlib.closing(self._fs.create(path)) as file:
@@ -248,7 +277,7 @@ class MaildirFolder:
             for new, (base, _) in zip(batch, written, strict=True):
                 info = letters.write_info(new.flags, self._keywords)
                 target = f"cur/{base}:2,{info}" if info else f"new/{base}"
-                self._fs.rename(f"{self._path}/tmp/{base}", f"{self._path}/{target}")
+                self._fs.rename(f"{self._path}/{_TMP}/{base}", f"{self._path}/{target}")
                 done.append(target)
             for part in {target[:3] for target in done}:
                 self._fs.sync_directory(f"{self._path}/{part}")
@@ -269,7 +298,6 @@ class MaildirFolder:
             self._names[base] = target
             flags = self._read_flags(base, target)
             done.append(Found(uid, base, flags, stored, len(new.octets), new.internal, target[0] == "n", new.uidl))
-        self._write_list(found)
         return done
 
     def _discard(self, names: Iterable[str]) -> None:
@@ -284,9 +312,13 @@ class MaildirFolder:
             with self._locked():
                 self._enter(wanted)
         done = [self._mark(base, each) for base, each in flags]
+        self._sync_names()
+        return done
+
+    def _sync_names(self) -> None:
         for part in ("cur", "new"):
             self._fs.sync_directory(f"{self._path}/{part}")
-        return done
+        self._settle()
 
     def _mark(self, base: str, flags: frozenset[str]) -> bool:
         def renamed(name: str) -> str:
@@ -303,8 +335,7 @@ class MaildirFolder:
     def remove(self, keys: Sequence[str]) -> list[bool]:
         """Unlink files; the list is put in order when something is entered next."""
         done = [self._attempt(base, lambda name: self._fs.unlink(f"{self._path}/{name}")) for base in keys]
-        for part in ("cur", "new"):
-            self._fs.sync_directory(f"{self._path}/{part}")
+        self._sync_names()
         for base in keys:
             self._names.pop(base, None)
         return done
@@ -339,9 +370,9 @@ class MaildirFolder:
         """Move what is in ``new`` to ``cur``."""
         new = [base for base, name in self._names.items() if name.startswith("new/")]
         for base in new:
-            self._attempt(base, lambda name, base=base: self._move(base, name, _current(name)))  # type: ignore[misc]
+            self._attempt(base, lambda name, base=base: self._move(base, name, _current(name)))
         if new:
-            self._fs.sync_directory(f"{self._path}/cur")
+            self._sync_names()
 
     def _has(self, name: str) -> bool:
         return bool(any(self._stat(f"{self._control}/{name}")))

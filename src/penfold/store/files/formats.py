@@ -1,0 +1,28 @@
+"""Opens the folder that lies at a spot, by the format of its account.
+
+A spot we may not write to gets a control directory in the cache for what its format would carry otherwise.
+"""
+
+import contextlib
+import os
+
+from penfold.formats.detect import Format
+from penfold.store.files.folder import Folder, Means
+from penfold.store.files.layout import Place, Spot
+from penfold.store.files.maildir import MaildirFolder
+
+
+def open_folder(place: Place, spot: Spot, control: str, means: Means) -> Folder:
+    """Give the folder."""
+    writable = _writable(spot.path)
+    if not writable:
+        with contextlib.suppress(FileExistsError):
+            means.fs.mkdir(control)
+    if place.format is Format.MAILDIR:
+        return MaildirFolder(means, spot.path, control, writable=writable)
+    raise NotImplementedError(place.format)
+
+
+def _writable(path: str) -> bool:
+    """Ask the kernel; what only a driver of a file system knows is taken for writable."""
+    return os.access(path, os.W_OK) or not os.path.lexists(path)
