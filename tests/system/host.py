@@ -230,6 +230,17 @@ class Host:
         """What it wrote to standard error."""
         return self._log.read_text(errors="replace")
 
+    def stacks(self) -> str:
+        """The log, with what each role says it is waiting for: for the message of a failed test."""
+        known = len(self.log())
+        asked = [pid for pid, role in self.roles().items() if role not in {"?", "exec", "opener"}]
+        for pid in asked:
+            os.kill(pid, signal.SIGQUIT)
+        until = time.monotonic() + 5
+        while self.log()[known:].count(" tasks\n") < len(asked) and time.monotonic() < until:
+            time.sleep(0.05)
+        return self.log()
+
     def _left(self) -> list[int]:
         """Processes of its session, which every role inherits."""
         found = []

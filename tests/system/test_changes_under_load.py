@@ -22,7 +22,7 @@ def account(host: Host, load: Load) -> None:
 def more(host: Host, load: Load, count: int) -> None:
     """Wait until so many more are acknowledged."""
     wanted = len(load.acknowledged) + count
-    wait_until(lambda: len(load.acknowledged) >= wanted, host.log)
+    wait_until(lambda: len(load.acknowledged) >= wanted, host.stacks)
 
 
 def generation(host: Host) -> set[int]:

@@ -31,3 +31,16 @@ def test_it_works_under_the_closest_umask_and_its_roster_can_be_read():
             client.sendmail("eve@other.test", [f"alice@{DOMAIN}"], text_message("closed"))
         host.wait_for("alice")
         assert (host.data / "run/roster.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_role_tells_on_request_what_it_waits_for_and_goes_on():
+    with Host() as host:
+        before = host.roles()
+        said = host.stacks()
+        for pid in host.pids("queue") + host.pids("receive"):
+            assert f"penfold[{pid}]: " in said
+        assert "Dispatcher" in said or "dispatcher.py" in said
+        assert host.roles() == before
+        with host.smtp() as client:
+            client.sendmail("eve@other.test", [f"alice@{DOMAIN}"], text_message("still there"))
+        host.wait_for("alice")

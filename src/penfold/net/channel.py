@@ -29,6 +29,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 _READ = 128 * 1024
+_READS = 8  # in one turn
 _SPACE = socket.CMSG_SPACE(MAX_DESCRIPTORS * 4 * 2)
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -217,15 +218,21 @@ class Channel(Generic[In, Out]):
     # -- our own: in
 
     def _readable(self) -> None:
-        if self._sock is None:
-            return
+        """Read until there is nothing more, as ``net.poll`` says why, but let others have their turn in between."""
+        for _ in range(_READS):
+            if self._sock is None or not self._read(self._sock):
+                return
+        self._loop.call_soon(self._readable)
+
+    def _read(self, sock: socket.socket) -> bool:
+        """Read once; tells whether there may be more."""
         try:
-            size, ancillary, flags, _ = self._sock.recvmsg_into([self._buffer], _SPACE, socket.MSG_CMSG_CLOEXEC)
+            size, ancillary, flags, _ = sock.recvmsg_into([self._buffer], _SPACE, socket.MSG_CMSG_CLOEXEC)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError as error:
             self._end(error)
-            return
+            return False
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 self._descriptors.extend(memoryview(data[: len(data) & ~3]).cast("i"))
@@ -235,6 +242,7 @@ class Channel(Generic[In, Out]):
             self._end(ChannelError("it ended inside a frame") if self._splitter.kept else None)
         else:
             self._take(self._view[:size])
+        return True
 
     def _take(self, data: memoryview) -> None:
         messages: list[In] = []

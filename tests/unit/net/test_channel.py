@@ -187,6 +187,30 @@ def test_the_death_of_the_peer_is_told_and_fails_open_calls(on_loop):
     on_loop(main())
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["before-we-look", "after"])
+def test_a_peer_that_dies_without_having_read_all_is_noticed_though_it_left_us_something(on_loop, late):
+    async def main():
+        ours, theirs = socket.socketpair()
+        other = Channel(theirs, Ask | Tell, records="test", on_batch=lambda _: None)
+        end = End(ours)
+        await end.until(lambda: end.channel.credits)
+        answer = end.channel.begin_call(Ask(1))
+        end.channel.flush()  # lies in their socket, unread
+        asyncio.get_running_loop().remove_reader(theirs.fileno())
+        other.force(Tell(7))
+        other.flush()
+        if late:
+            await end.until(lambda: end.messages)
+        theirs.close()
+        await end.until(lambda: end.closed)
+        assert end.messages == [Tell(7)]
+        assert isinstance(end.closed[0], ConnectionError)
+        with pytest.raises(ChannelClosed):
+            await answer
+
+    on_loop(main())
+
+
 def test_another_version_or_other_records_end_the_channel(on_loop):
     async def main():
         async with pair(left={"version": 2}) as (left, _):

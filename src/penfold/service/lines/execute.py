@@ -14,6 +14,8 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
+from penfold.net.poll import readable_now
+
 VERSION = 1
 _REQUEST = struct.Struct("!BBHI64s")
 _ANSWER = struct.Struct("!BI")
@@ -115,6 +117,12 @@ class ExecLine:
         return await answer
 
     def _readable(self) -> None:
+        while True:
+            self._read_some()
+            if not self.open or not readable_now(self._sock.fileno()):
+                return
+
+    def _read_some(self) -> None:
         try:
             data = self._sock.recv(4096)
         except OSError:

@@ -1,8 +1,10 @@
 """What all roles have in common: the leash, the beginning, and the end."""
 
 import asyncio
+import os
 import random
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +17,7 @@ from penfold.model.ids import base32
 from penfold.net import loop as event_loop
 from penfold.net.driver import Driver
 from penfold.net.leash import Drain, Failed, Join, Leash, Ready
+from penfold.net.poll import readable_now
 from penfold.service import books, privileges
 from penfold.service.compose import World
 from penfold.service.confine import confine
@@ -128,6 +131,7 @@ async def _live(make: Callable[[Place], Role], place: Place, leash: Leash) -> in
     leaving = Leaving()
     loop = asyncio.get_running_loop()
     loop.add_reader(leash.fileno(), _hear, leash, role, leaving)
+    loop.add_signal_handler(signal.SIGQUIT, _tell_where_it_stands)
     try:
         await role.start()
     except BaseException:
@@ -144,18 +148,30 @@ async def _live(make: Callable[[Place], Role], place: Place, leash: Leash) -> in
     return 0
 
 
+def _tell_where_it_stands() -> None:
+    """Write to stderr what each task waits for: ``kill -QUIT`` is for whoever wonders why a role does nothing."""
+    tasks = asyncio.all_tasks()
+    sys.stderr.write(f"penfold[{os.getpid()}]: {len(tasks)} tasks\n")
+    for task in tasks:
+        task.print_stack(limit=8, file=sys.stderr)
+    sys.stderr.flush()
+
+
 def _hear(leash: Leash, role: Role, leaving: Leaving) -> None:
-    heard = leash.receive()
-    if heard is None:
-        # The supervisor is gone: whoever starts the next one expects a free house.
-        asyncio.get_running_loop().remove_reader(leash.fileno())
-        leaving.ask(Drain(_ORPHAN_SECONDS))
-        return
-    message, descriptors = heard
-    if isinstance(message, Join):
-        role.join(message.role, message.generation * 1000 + message.number % 1000, socket(fileno=descriptors[0]))
-    elif isinstance(message, Drain):
-        leaving.ask(message)
+    while True:
+        heard = leash.receive()
+        if heard is None:
+            # The supervisor is gone: whoever starts the next one expects a free house.
+            asyncio.get_running_loop().remove_reader(leash.fileno())
+            leaving.ask(Drain(_ORPHAN_SECONDS))
+            return
+        message, descriptors = heard
+        if isinstance(message, Join):
+            role.join(message.role, message.generation * 1000 + message.number % 1000, socket(fileno=descriptors[0]))
+        elif isinstance(message, Drain):
+            leaving.ask(message)
+        if not readable_now(leash.fileno()):
+            return
 
 
 def world(recorder: Recorder, driver: Driver, clock: Callable[[], float] = time.time) -> World:
