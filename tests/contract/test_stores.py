@@ -588,6 +588,11 @@ def test_rights_are_kept_normal_and_inherited_by_new_mailboxes(house):
     house.create("team/new")
     assert house.box("team/new").acl == house.box("team").acl
     house.do(SetAcl(ADA, parent, "-eve", None))
+    house.do(SetAcl(ADA, parent, "bob", "e", How.REMOVE))
+    house.do(SetAcl(ADA, parent, "bob", "s", How.ADD))
+    house.do(SetAcl(ADA, parent, "carol", "r", How.ADD))
+    assert house.box("team").acl == (Ace("bob", "lrst"), Ace("carol", "r"))
+    house.do(SetAcl(ADA, parent, "carol", None))
     house.do(SetAcl(ADA, parent, "bob", "l"))
     assert house.box("team").acl == (Ace("bob", "l"),)
     assert house.refused(SetAcl(ADA, parent, "bob", "q")) == "CANNOT"
@@ -970,9 +975,20 @@ def test_a_uidvalidity_is_adopted_only_if_it_was_never_given(house):
     assert house.refused(Adopt(ADA, house.inbox, 50)) == "CANNOT"
     house.append(b"x")
     assert house.refused(Adopt(ADA, house.inbox, 51)) == "CANNOT"
-    house.do(Adopt(ADA, house.box("a").id, 3_000_000_000))
+    house.do(Adopt(ADA, house.box("a").id, house.box("INBOX").uidvalidity + 3))
+    seen = {box.uidvalidity for box in house.tree().mailboxes}
     house.create("c")
-    assert house.box("c").uidvalidity == 3_000_000_001
+    house.create("d")
+    assert not {house.box("c").uidvalidity, house.box("d").uidvalidity} & seen
+
+
+def test_a_mailbox_without_uids_takes_no_more(house):
+    house.needs("import")
+    house.do(Adopt(ADA, house.inbox, 50, (1 << 32) - 2))
+    assert house.append(b"a") == [(1 << 32) - 2]
+    assert house.refused(Append(ADA, house.inbox, (Message(b"b"),))) == "LIMIT"
+    assert house.refused(Copy(ADA, house.inbox, EVERY, house.inbox)) == "LIMIT"
+    assert house.refused(Deliver(ADA, "Q", 1, Message(b"b"))) == "LIMIT"
 
 
 # -- after a restart

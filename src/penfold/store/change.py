@@ -174,11 +174,12 @@ class SetSpecialUse(_Change, frozen=True, array_like=True, tag="use"):
 
 
 class SetAcl(_Change, frozen=True, array_like=True, tag="acl"):
-    """Give ``identifier`` exactly these rights, or take its entry away with None (RFC 4314 §3.1, §3.2)."""
+    """Give ``identifier`` these rights, add them, remove them, or take its entry away (None); RFC 4314 §3.1, §3.2."""
 
     mailbox: MailboxId
     identifier: str
     rights: str | None
+    how: How = How.REPLACE
 
 
 class Annotation(msgspec.Struct, frozen=True, array_like=True):

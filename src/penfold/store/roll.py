@@ -81,8 +81,8 @@ class Roll:
     def _strike(self, spans: list[range]) -> None:
         """Close the gaps.
 
-        PERF: by memmove, for many gaps by copying what stays in pieces: out of a million messages one costs 0.1 ms,
-        10,000 scattered ones 4 ms.
+        PERF: by memmove, for many gaps by copying what stays in pieces. To strike off one of a million messages costs
+        0.06 ms, 10,000 scattered ones 32 ms, and 6 ms more once for all sessions that lag.
         """
         if len(spans) <= _FEW:
             for span in reversed(spans):

@@ -4,6 +4,7 @@ import gc
 from array import array
 
 from penfold.store import Numbering, Roll, UidSet
+from penfold.store.roll import locate
 
 
 def test_a_session_that_knows_all_costs_two_numbers():
@@ -70,3 +71,31 @@ def test_striking_off_who_is_not_there_changes_nothing():
     roll = Roll([1, 5], 6)
     assert not roll.departed(UidSet.of([2, 9]))
     assert roll.end == 0
+
+
+def test_many_gaps_are_closed_as_few_are():
+    roll = Roll(range(1, 1001), 1001)
+    session = Numbering(roll)
+    gone = UidSet.of(range(2, 1001, 10))
+    assert roll.departed(gone) == gone
+    assert list(roll.uids) == [uid for uid in range(1, 1001) if uid % 10 != 2]
+    assert list(session.uids(1, 1000)) == list(range(1, 1001))
+
+
+def test_places_are_found_across_gaps_on_either_side():
+    column = array("I", [uid for uid in range(1, 1000) if uid % 7])
+    uids = array("I", [uid for uid in range(1, 1100) if uid % 11])
+    found = [column[row] for row in locate(column, uids)]
+    assert found == [uid for uid in range(1, 1000) if uid % 7 and uid % 11]
+    swapped = array("I", [1, 2, 4, 5, 6, 7, 8])
+    assert list(locate(array("I", [1, 2, 3, 5, 6, 7, 8]), swapped)) == [0, 1, 3, 4, 5, 6]
+
+
+def test_a_session_whose_pending_expunges_were_never_told_of_waits_for_nothing():
+    roll = Roll([], 1)
+    session = Numbering(roll)
+    roll.arrived([1], 2)
+    roll.departed(UidSet.of([1]))
+    assert not session.waiting
+    assert session.exists == 0
+    assert list(session.uids(1, 5)) == []

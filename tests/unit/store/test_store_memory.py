@@ -9,7 +9,7 @@ from tests.stores import ADA, DRIVERS, House
 
 from penfold.message.summary import summary
 from penfold.model import BodyRef
-from penfold.store import Append, Change, CreateAccount, Message, Problem, Result, StoreFlags
+from penfold.store import AccountId, Append, Change, CreateAccount, Message, Problem, Purge, Result, StoreFlags
 from penfold.store.memory import Limits, MemoryStore
 from penfold.store.objectid import email_id, thread_id
 from penfold.store.result import REPLIES
@@ -95,3 +95,9 @@ def test_a_message_with_very_many_ancestors_is_looked_at_in_part():
     assert threads.join(summary(octets), 5) == 5
     assert len(threads._known) == MOST_IDS
     assert threads.join(summary(b"Subject: A\r\nMessage-ID: <149@x>\r\n\r\n"), 6) == 5
+
+
+def test_an_account_must_have_an_id_and_be_there_to_be_purged(house):
+    nameless, nobody = house.apply(CreateAccount(AccountId("")), Purge(AccountId("nobody"), 1))
+    assert nameless.problem is Problem.CANNOT
+    assert nobody.problem is Problem.NONEXISTENT

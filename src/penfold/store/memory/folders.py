@@ -14,6 +14,7 @@ from penfold.store.change import (
     Annotation,
     Create,
     Delete,
+    How,
     Rename,
     SetAcl,
     SetMetadata,
@@ -114,7 +115,7 @@ def subscribe(state: State, change: Subscribe) -> Result:
 def adopt(state: State, change: Adopt) -> Result:
     """Give an empty mailbox the UIDVALIDITY it had elsewhere.
 
-    What this account gave lies between its first and the newest of all; what is outside was never given.
+    What this account gave lies between its first and the newest of all, or was adopted.
     """
     account = state.account(change.account)
     box = account.mailbox(change.mailbox)
@@ -124,7 +125,6 @@ def adopt(state: State, change: Adopt) -> Result:
     if not (0 < change.uidvalidity <= MAX_UID and 0 < change.uidnext <= MAX_UID):
         raise Refusal(Problem.CANNOT, "these numbers are none")
     account.adopted.add(change.uidvalidity)
-    state.uidvalidity = max(state.uidvalidity, change.uidvalidity)
     box.uidvalidity, box.uidnext = change.uidvalidity, change.uidnext
     return Done(account.touch(Kind.TREE, box))
 
@@ -146,12 +146,24 @@ def set_acl(state: State, change: SetAcl) -> Result:
     if change.rights is None:
         entries.pop(change.identifier, None)
     else:
-        try:
-            entries[change.identifier] = Ace(change.identifier, normal(change.rights))
-        except ValueError as error:
-            raise Refusal(Problem.CANNOT, str(error)) from None
+        entries[change.identifier] = Ace(change.identifier, _new_rights(entries.get(change.identifier), change))
     box.acl = tuple(entries.values())
     return Done(account.touch(Kind.TREE))
+
+
+def _new_rights(ace: Ace | None, change: SetAcl) -> str:
+    try:
+        named = normal(change.rights or "")
+    except ValueError as error:
+        raise Refusal(Problem.CANNOT, str(error)) from None
+    had = ace.rights if ace else ""
+    match change.how:
+        case How.ADD:
+            return normal(had + named)
+        case How.REMOVE:
+            return "".join(right for right in had if right not in named)
+        case How.REPLACE:
+            return named
 
 
 def set_metadata(state: State, change: SetMetadata) -> Result:

@@ -54,11 +54,13 @@ def append(state: State, change: Append) -> Result:
 
 
 def _check_uids(uids: list[int], following: int) -> None:
-    """Check that UIDs brought along from elsewhere ascend."""
+    """Check that UIDs brought along from elsewhere ascend, and that there are enough for the others."""
     for uid in uids:
         if uid and not following <= uid < MAX_UID:
             raise Refusal(Problem.CANNOT, f"UID {uid} has been passed")
         following = (uid or following) + 1
+    if following > MAX_UID:
+        raise Refusal(Problem.LIMIT, "the mailbox has no more UIDs")
 
 
 def _store(state: State, account: MemoryAccount, box: MemoryMailbox, rows: list[Row]) -> Stored:
@@ -131,6 +133,7 @@ def _transfer(state: State, change: Copy | Move, *, moving: bool) -> Result:
     places = source.live(change.uids)
     if not places:
         return Copied(target.id, target.uidvalidity, UidSet(), UidSet(), target.modseq)
+    _check_uids([0] * len(places), target.uidnext)
     rows = [source.row(place) for place in places]
     if not (moving and account is other):
         other.afford(sum(len(row.octets) for row in rows), len(rows))

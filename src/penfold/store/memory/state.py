@@ -68,6 +68,8 @@ class State:
         UIDVALIDITY is the time, or one more than the last, whichever is greater: a clock set back repeats none.
         """
         self.uidvalidity = max(self.uidvalidity + 1, self.now)
+        while self.uidvalidity in account.adopted:
+            self.uidvalidity += 1
         account.first_uidvalidity = account.first_uidvalidity or self.uidvalidity
         mailbox = MailboxId("F" + base32(self.number(), 13))
         box = MemoryMailbox(mailbox, name, self.uidvalidity, 0)
