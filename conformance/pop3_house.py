@@ -32,6 +32,7 @@ from penfold.net.link import Closing, Peer
 from penfold.net.listener import Listener, bind_tcp
 from penfold.net.tls import TlsFacts, self_signed, server_context
 from penfold.protocols import sasl
+from penfold.protocols.pop3.settings import Expire
 from penfold.queue.memory import MemoryQueue
 from penfold.routing.resolve import Resolver
 from penfold.routing.rules import RouterSettings
@@ -122,6 +123,8 @@ class House:
 
     def __init__(self, values: dict[str, str], spawn, *, habits: Habits | None = None, **more) -> None:
         self.now = 1_700_000_000.0
+        self.login_delay: int | None = 60
+        self.expire: Expire = 30
         self.log, self.queue, self.locks = Silent(), MemoryQueue(), MemoryLocks()
         self.store = TroubledStore(clock=self.clock, random=Random(1).randbytes, summarise=summary)
         self.door = _door(self.queue, self.log, self.clock)
@@ -146,7 +149,7 @@ class House:
         return self.now
 
     def holder(self, user: str) -> Holder:
-        return Holder(account=account_of(user), address=_ADDRESS, login_delay=60, expire=30)
+        return Holder(account=account_of(user), address=_ADDRESS, login_delay=self.login_delay, expire=self.expire)
 
     def submission(self, origin: Origin) -> Transaction:
         return Picky(self.door, Facts(role="submission", origin=origin), None)

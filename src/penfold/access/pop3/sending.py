@@ -1,7 +1,7 @@
 """RETR and TOP: a message goes from the store to the client, in pieces and no faster than the client reads.
 
 A message that fits into one piece is handed over whole. A larger one is read piece by piece: while the client does not
-read (``link.congested``) nothing is, and after a megabyte other sessions get their turn. The first piece is read before
+read (``link.congested``) nothing is. The first piece is read before
 ``+OK`` is said, because afterwards a message that cannot be read can only end the connection.
 
 Standards: RFC 1939 §5, §7; RFC 6856 §2, §7
@@ -15,7 +15,6 @@ from penfold.access.pop3.office import Session
 from penfold.protocols.pop3 import Response, events
 
 PIECE = 65536  # octets
-TURN = 16  # pieces before others get their turn
 
 GONE = Response.no("Another program has removed this message", "SYS/TEMP")
 UNREADABLE = Response.no("This message cannot be read now", "SYS/TEMP")
@@ -78,26 +77,22 @@ class Sending:
             session.core.end_body()
             self._finished(session, drop, message)
 
-    def more(self, session: Session, drop: Maildrop) -> bool:
-        """Send what the client takes now; False when it is another's turn and more could be sent."""
-        core, link = session.core, session.link
-        for _ in range(TURN):
-            message = self._message
-            link.write(core.data_to_send())
-            if message is None or link.congested or link.closing:
-                return True
-            try:
-                piece = drop.octets(message.sheet.uid, self._at, PIECE)
-            except OSError:
-                self._message = None
-                core.abort()
-                return True
-            self._at += len(piece)
-            if not piece or not core.send_body(piece) or self._at >= message.sheet.size:
-                self._message = None
-                core.end_body()
-                self._finished(session, drop, message)
-        return self._message is None
+    def more(self, session: Session, drop: Maildrop) -> None:
+        """Hand over the next piece."""
+        core, message = session.core, self._message
+        if message is None:
+            return
+        try:
+            piece = drop.octets(message.sheet.uid, self._at, PIECE)
+        except OSError:
+            self._message = None
+            core.abort()
+            return
+        self._at += len(piece)
+        if not piece or not core.send_body(piece) or self._at >= message.sheet.size:
+            self._message = None
+            core.end_body()
+            self._finished(session, drop, message)
 
     def _finished(self, session: Session, drop: Maildrop, message: Outgoing) -> None:
         counts = session.counts

@@ -21,8 +21,8 @@ from penfold.access.pop3.admission import Admission
 from penfold.access.pop3.maildrop import Maildrop, Updated
 from penfold.access.pop3.office import Counts, PostOffice, T
 from penfold.access.pop3.sending import PIECE, Sending
-from penfold.access.pop3.transmission import NO_ADDRESS, Transmission
-from penfold.model import Origin, Reply
+from penfold.access.pop3.transmission import Transmission
+from penfold.model import Origin
 from penfold.net.link import Closing, Link
 from penfold.net.tls import TlsFacts
 from penfold.protocols.base import PAUSED, Signal
@@ -31,9 +31,11 @@ from penfold.protocols.pop3 import events as ev
 
 _TOO_LONG = Response.no("The session has lasted too long", "SYS/TEMP")
 _TOO_MANY = Response.no("Too many connections from you at the same time", "SYS/TEMP")
-_LOCAL_ERROR = Response.no("Local error in processing", "SYS/TEMP")
 _NO_TLS = Response.no("TLS is not available", "SYS/PERM")
-_NOT_SENT = Response.no("Mail cannot be sent here", "SYS/PERM")
+
+
+TURN = 256  # events handled before others have their turn; so much output counts as one more
+_STEP = 4096
 
 
 class Pop3Session:
@@ -45,7 +47,6 @@ class Pop3Session:
         "_ended",
         "_ends",
         "_held",
-        "_transmission",
         "admission",
         "core",
         "counts",
@@ -54,6 +55,7 @@ class Pop3Session:
         "name",
         "office",
         "sending",
+        "transmission",
         "user",
     )
 
@@ -67,7 +69,7 @@ class Pop3Session:
         self.draining = False
         self.admission = Admission()
         self.sending = Sending()
-        self._transmission: Transmission | None = None
+        self.transmission = Transmission()
         self._ends = inf
         self._busy = self._held = self._connected = False
         self._ended = ""
@@ -143,21 +145,25 @@ class Pop3Session:
     # -- the pump
 
     def _pump(self) -> None:
-        """Hand events to their handlers until the core waits for the client, for an answer, or for room."""
+        """Hand events to their handlers until the core waits for the client, for an answer, or for room.
+
+        A client that reads as fast as it asks would keep the loop to itself: after a while others have their turn.
+        """
         core, link = self.core, self.link
         handlers = self._HANDLERS
+        left = TURN
         while not (self._busy or link.congested or link.closing):
             if self.sending.under_way:
-                self._send_on()
-                continue
-            event = core.next_event()
-            if not isinstance(event, Signal):
-                handlers[type(event)](self, event)
-                self._flush()
-            elif event is PAUSED and core.sending:
-                self._flush()
+                self.sending.more(self, self._drop)
             else:
-                break
+                event = core.next_event()
+                if not isinstance(event, Signal):
+                    handlers[type(event)](self, event)
+                elif event is not PAUSED or not core.sending:
+                    break
+            left -= 1 + self._flush() // _STEP
+            if left <= 0 and not self._busy:
+                self.wait(asyncio.sleep(0), lambda _: None)
         self._flush()
         self._mind_the_link()
 
@@ -180,16 +186,12 @@ class Pop3Session:
         ends = None if self._ends == inf else self._ends
         return ends if own is None or (ends is not None and own > ends) else own
 
-    def _flush(self) -> None:
+    def _flush(self) -> int:
+        """Write what there is to say; gives how much it was."""
         out = self.core.data_to_send()
         if out:
             self.link.write(out)
-
-    def _send_on(self) -> None:
-        """Go on with a message; let others have their turn when it has had enough of one."""
-        drop = self.admission.drop
-        if drop is not None and not self.sending.more(self, drop):
-            self.wait(asyncio.sleep(0), lambda _: None)
+        return len(out)
 
     def answer(self, response: Response | None = None) -> None:
         """Answer the pending event; None is the usual yes."""
@@ -223,9 +225,7 @@ class Pop3Session:
     def _let_go(self) -> None:
         """Give back the lock and forget a message on its way in; harmless at any time."""
         self.admission.release(self)
-        transmission, self._transmission = self._transmission, None
-        if transmission is not None:
-            transmission.abort()
+        self.transmission.drop()
 
     # -- handlers
 
@@ -247,40 +247,6 @@ class Pop3Session:
     def _on_unique_ids(self, event: ev.UniqueIds) -> None:
         del event
         self.core.unique_ids(self._drop.unique_ids())
-
-    def _on_transmit(self, event: ev.Transmit) -> None:
-        del event
-        holder, submission = self.admission.holder, self.office.submission
-        if submission is None:
-            self.answer(_NOT_SENT)
-        elif holder is None or holder.address is None:
-            self.answer(_not_sent(NO_ADDRESS))
-        else:
-            self._transmission = Transmission(submission, self.origin(), holder.address)
-            self.core.answer()
-
-    def _on_chunk(self, event: ev.Chunk) -> None:
-        transmission = self._transmission
-        if transmission is not None and transmission.write(event.data):
-            self.wait(transmission.begin(), lambda _: None)
-
-    def _on_message_end(self, event: ev.MessageEnd) -> None:
-        transmission, self._transmission = self._transmission, None
-        if event.failure is not None:
-            self.counts.refused += 1
-            if transmission is not None:
-                transmission.abort()
-        elif transmission is None:
-            self.answer(_LOCAL_ERROR)
-        else:
-            self.wait(transmission.commit(), self._transmitted)
-
-    def _transmitted(self, reply: Reply | None) -> None:
-        if reply is not None and reply.positive:
-            self.counts.transmitted += 1
-            self.core.answer()
-        else:
-            self.answer(_LOCAL_ERROR if reply is None else _not_sent(reply))
 
     def _on_update(self, event: ev.Update) -> None:
         office, drop = self.office, self._drop
@@ -334,9 +300,9 @@ class Pop3Session:
         ev.UniqueIds: _on_unique_ids,
         ev.Retrieve: lambda session, event: session.sending.retrieve(session, session._drop, event),  # noqa: SLF001
         ev.Top: lambda session, event: session.sending.top(session, session._drop, event),  # noqa: SLF001
-        ev.Transmit: _on_transmit,
-        ev.Chunk: _on_chunk,
-        ev.MessageEnd: _on_message_end,
+        ev.Transmit: lambda session, event: session.transmission.begin(session, session.admission.holder, event),
+        ev.Chunk: lambda session, event: session.transmission.chunk(session, event),
+        ev.MessageEnd: lambda session, event: session.transmission.end(session, event),
         ev.Update: _on_update,
         ev.Rejected: _on_rejected,
         ev.Quit: _on_quit,
@@ -347,11 +313,6 @@ class Pop3Session:
 def tls_words(facts: TlsFacts | None) -> str:
     """Name version and cipher, ``""`` in the clear."""
     return "" if facts is None else f"{facts.version} {facts.cipher}"
-
-
-def _not_sent(reply: Reply) -> Response:
-    """Say why a message was not taken: nothing is wrong with the log-in or the maildrop."""
-    return Response.no(reply.text, "" if reply.permanent else "SYS/TEMP")
 
 
 def _is_local(ip: str) -> bool:

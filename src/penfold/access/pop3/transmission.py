@@ -12,18 +12,80 @@ Durability: a good answer is given when the message is durable in the queue.
 
 from collections.abc import Callable
 
+from penfold.access.pop3.office import Holder, Session
 from penfold.intake.transaction import Transaction
 from penfold.message import complete
 from penfold.message.addressees import addressees, without_blind
 from penfold.message.header_stream import HeaderReader
 from penfold.model import Address, Origin, Permanent, Reply
 from penfold.model.soon import Soon
+from penfold.protocols.pop3 import Response, events
 
+_NOT_HERE = Response.no("Mail cannot be sent here", "SYS/PERM")
+_LOCAL_ERROR = Response.no("Local error in processing", "SYS/TEMP")
 NOBODY = Reply.of(554, "5.5.1", "The header names no recipient")
 NO_ADDRESS = Reply.of(554, "5.7.1", "This account has no address to send from")
 
 
 class Transmission:
+    """One session's message on its way in, while there is one. The session comes with each call."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self) -> None:
+        self._message: Submission | None = None
+
+    def begin(self, session: Session, holder: Holder | None, event: events.Transmit) -> None:
+        """XTND XMIT."""
+        del event
+        submission = session.office.submission
+        if submission is None:
+            session.answer(_NOT_HERE)
+        elif holder is None or holder.address is None:
+            session.answer(_refusal(NO_ADDRESS))
+        else:
+            self._message = Submission(submission, session.origin(), holder.address)
+            session.answer()
+
+    def chunk(self, session: Session, event: events.Chunk) -> None:
+        """Take content; the envelope is due when the header is whole."""
+        message = self._message
+        if message is not None and message.write(event.data):
+            session.wait(message.begin(), lambda _: None)
+
+    def end(self, session: Session, event: events.MessageEnd) -> None:
+        """Commit the message, or forget it when the core refused it."""
+        message = self._message
+        if event.failure is not None:
+            session.counts.refused += 1
+            self.drop()
+        elif message is None:
+            session.answer(_LOCAL_ERROR)
+        else:
+            self._message = None
+            session.wait(message.commit(), lambda reply: _answer(session, reply))
+
+    def drop(self) -> None:
+        """Forget the message; harmless at any time."""
+        message, self._message = self._message, None
+        if message is not None:
+            message.abort()
+
+
+def _answer(session: Session, reply: Reply | None) -> None:
+    if reply is not None and reply.positive:
+        session.counts.transmitted += 1
+        session.answer()
+    else:
+        session.answer(_LOCAL_ERROR if reply is None else _refusal(reply))
+
+
+def _refusal(reply: Reply) -> Response:
+    """Say why a message was not taken: nothing is wrong with the log-in or the maildrop."""
+    return Response.no(reply.text, "" if reply.permanent else "SYS/TEMP")
+
+
+class Submission:
     """One message on its way in: ``write`` …, ``commit`` or ``abort``."""
 
     __slots__ = ("_open", "_origin", "_reader", "_refusal", "_sender", "_transaction")
