@@ -9,8 +9,12 @@ Trust: keywords are words of clients and filters; what is no atom is refused.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
+
+from penfold.store.change import How
+from penfold.store.refusal import Refusal
+from penfold.store.result import Problem
 
 ANSWERED: Final = 1
 FLAGGED: Final = 2
@@ -26,8 +30,15 @@ _SYSTEM_BITS: Final = {name.lower(): 1 << place for place, name in enumerate(SYS
 _ATOM: Final = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,255}\Z")
 
 
-class NoRoom(Exception):
-    """All places of the table are taken by keywords that messages bear."""
+def changed(flags: int, how: How, bits: int) -> int:
+    """Give a message's flags as STORE makes them."""
+    match how:
+        case How.ADD:
+            return flags | bits
+        case How.REMOVE:
+            return flags & ~bits
+        case How.REPLACE:
+            return bits
 
 
 def valid(flag: str) -> bool:
@@ -86,14 +97,33 @@ class Keywords:
         """How many places are left."""
         return PLACES - len(self.names) + self.names.count("")
 
+    def admit(self, flags: Iterable[str], borne: Callable[[], int], *, strict: bool = True) -> int:
+        """Enter the keywords among ``flags`` that are new; tells how many.
+
+        When there is no room for them, those not among ``borne()``, the flags of all messages together, give up their
+        places. Raises Refusal, with nothing entered, when that is not enough, or when something is no flag; if not
+        strict, leaves out what is no flag and what has no room.
+        """
+        named = list(flags)
+        good = [flag for flag in named if valid(flag)]
+        if strict and len(good) != len(named):
+            raise Refusal(Problem.CANNOT, "that is no flag")
+        new = self.missing(good)
+        if len(new) > self.free:
+            self.release(borne() | self.bits(good))
+        if strict and len(new) > self.free:
+            raise Refusal(Problem.LIMIT, f"more than {PLACES} keywords")
+        entered = new[: self.free]
+        for keyword in entered:
+            self.enter(keyword)
+        return len(entered)
+
     def enter(self, keyword: str) -> None:
-        """Give a new keyword a place. Raises NoRoom."""
+        """Give a new keyword a place; there must be one."""
         if "" in self.names:
             self.names[self.names.index("")] = keyword
-        elif len(self.names) < PLACES:
-            self.names.append(keyword)
         else:
-            raise NoRoom
+            self.names.append(keyword)
 
     def release(self, borne: int) -> None:
         """Free the places of keywords that are not among ``borne``, the flags of all messages together."""

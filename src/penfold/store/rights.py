@@ -2,7 +2,7 @@
 
 The store keeps lists and never asks who acts; whoever serves people does, with ``rights``.
 
-Standards: RFC 4314 §2, §2.1, §2.1.1
+Standards: RFC 4314 §2, §2.1, §2.1.1, §3.1
 Trust: identifiers and rights are words of clients who hold the right to administer.
 """
 
@@ -10,6 +10,10 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 import msgspec
+
+from penfold.store.change import How, SetAcl
+from penfold.store.refusal import Refusal
+from penfold.store.result import Problem
 
 ALL: Final = "lrswipkxtea"
 OWNER: Final = "owner"  # whoever the account belongs to
@@ -31,6 +35,32 @@ def normal(rights: str) -> str:
     if unknown := set(wide) - set(ALL):
         raise ValueError(f"unknown right {min(unknown)!r}")
     return "".join(right for right in ALL if right in wide)
+
+
+def changed(acl: Iterable[Ace], change: SetAcl) -> tuple[Ace, ...]:
+    """Give the list as a change makes it. Raises Refusal."""
+    entries = {ace.identifier: ace.rights for ace in acl}
+    if not change.identifier.removeprefix("-"):
+        raise Refusal(Problem.CANNOT, "rights must be given to somebody")
+    if change.rights is None:
+        entries.pop(change.identifier, None)
+    else:
+        entries[change.identifier] = _changed(entries.get(change.identifier, ""), change.how, change.rights)
+    return tuple(Ace(*entry) for entry in entries.items())
+
+
+def _changed(had: str, how: How, written: str) -> str:
+    try:
+        named = normal(written)
+    except ValueError as error:
+        raise Refusal(Problem.CANNOT, str(error)) from None
+    match how:
+        case How.ADD:
+            return normal(had + named)
+        case How.REMOVE:
+            return "".join(right for right in had if right not in named)
+        case How.REPLACE:
+            return named
 
 
 def rights(acl: Iterable[Ace], user: str, *, owner: bool = False, groups: Collection[str] = ()) -> str:

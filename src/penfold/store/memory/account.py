@@ -8,21 +8,18 @@ Standards: RFC 9051 §2.2.2, §6.3; RFC 7162 §3.1; RFC 9208 §3
 
 from collections.abc import Collection
 
-from penfold.store.base import Kind, Published, Touched, Tree
-from penfold.store.change import INBOX, NO_MAILBOX, AccountId, Annotation, MailboxId, Quota
-from penfold.store.flags import Keywords, valid
+from penfold.store import annotation
+from penfold.store.allowance import afford
+from penfold.store.base import Kind, Published, Tree
+from penfold.store.change import NO_MAILBOX, AccountId, Annotation, MailboxId, Quota
+from penfold.store.flags import Keywords
 from penfold.store.memory.mailbox import MemoryMailbox
 from penfold.store.names import above
-from penfold.store.result import Problem, Refused, Stored
+from penfold.store.publication import Publication
+from penfold.store.refusal import Refusal
+from penfold.store.result import Problem, Stored
 from penfold.store.thread import Threads
-
-
-class Refusal(Exception):
-    """A change cannot be made; nothing was done."""
-
-    def __init__(self, problem: Problem, text: str) -> None:
-        super().__init__(text)
-        self.refused = Refused(problem, text)
+from penfold.store.tree import in_order
 
 
 class MemoryAccount:
@@ -43,8 +40,7 @@ class MemoryAccount:
         self.annotations: dict[tuple[str, str], Annotation] = {}
         self.threads = Threads()
         self.deliveries: dict[tuple[str, int, MailboxId], tuple[int, Stored]] = {}
-        self._published = 0
-        self._touched: dict[MailboxId, tuple[int, int]] = {}
+        self._publication = Publication(account)
 
     # -- finding
 
@@ -80,7 +76,7 @@ class MemoryAccount:
             tuple(self.keywords.names),
             self.limits,
             self.used,
-            tuple(self.annotations[key] for key in sorted(self.annotations)),
+            annotation.in_order(self.annotations),
             tuple(box.shown() for box in self.trash.values()),
         )
 
@@ -92,29 +88,16 @@ class MemoryAccount:
         mailbox = NO_MAILBOX
         if box is not None:
             mailbox, box.modseq = box.id, self.modseq
-        kinds, _ = self._touched.get(mailbox, (0, 0))
-        self._touched[mailbox] = (kinds | kind, self.modseq)
+        self._publication.touch(mailbox, kind, self.modseq)
         return self.modseq
 
     def published(self) -> Published | None:
         """Give what has changed since the last commit, once."""
-        if not self._touched:
-            return None
-        touched = tuple(Touched(mailbox, *what) for mailbox, what in self._touched.items())
-        before, self._published = self._published, self.modseq
-        self._touched = {}
-        return Published(self.id, before, self.modseq, touched)
+        return self._publication.take(self.modseq)
 
     def afford(self, storage: int = 0, messages: int = 0, mailboxes: int = 0) -> None:
         """Check that so much more is allowed. Raises Refusal."""
-        used, limits = self.used, self.limits
-        for more, had, limit, what in (
-            (storage, used.storage, limits.storage, "octets"),
-            (messages, used.messages, limits.messages, "messages"),
-            (mailboxes, used.mailboxes, limits.mailboxes, "mailboxes"),
-        ):
-            if limit and more > 0 and had + more > limit:
-                raise Refusal(Problem.OVER_QUOTA, f"{had + more} {what} are more than {limit}")
+        afford(self.used, self.limits, Quota(storage, messages, mailboxes))
 
     def put(self, box: MemoryMailbox) -> None:
         """Enter a mailbox into the tree."""
@@ -128,27 +111,12 @@ class MemoryAccount:
 
     def flag_bits(self, flags: tuple[str, ...], *, strict: bool = True) -> int:
         """Give the bits of flags, entering new keywords. Raises Refusal; if not strict, leaves out what has no room."""
-        good = tuple(flag for flag in flags if valid(flag))
-        if strict and len(good) != len(flags):
-            raise Refusal(Problem.CANNOT, "that is no flag")
-        missing = self.keywords.missing(good)
-        if len(missing) > self.keywords.free:
-            self.keywords.release(self._borne() | self.keywords.bits(good))
-        if strict and len(missing) > self.keywords.free:
-            raise Refusal(Problem.LIMIT, "too many keywords")
-        for keyword in missing[: self.keywords.free]:
-            self.keywords.enter(keyword)
+        for _ in range(self.keywords.admit(flags, self._borne, strict=strict)):
             self.touch(Kind.TREE)
-        return self.keywords.bits(good)
+        return self.keywords.bits(flags)
 
     def _borne(self) -> int:
         borne = 0
         for box in (*self.mailboxes.values(), *self.trash.values()):
             borne |= box.borne()
         return borne
-
-
-def in_order(name: str) -> tuple[bool, list[str]]:
-    """Sort names: INBOX and what is below it first, then level by level."""
-    levels = name.split("/")
-    return (levels[0] != INBOX, levels)

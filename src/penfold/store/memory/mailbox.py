@@ -10,6 +10,7 @@ from typing import NamedTuple
 from weakref import ref
 
 from penfold.message.summary import Summary
+from penfold.store import annotation
 from penfold.store.base import TYPECODES, Column, Counts, Mailbox
 from penfold.store.change import Annotation, MailboxId
 from penfold.store.flags import DELETED, SEEN
@@ -59,7 +60,7 @@ class MemoryMailbox:
 
     def shown(self) -> Mailbox:
         """Describe it for the tree."""
-        notes = tuple(self.annotations[key] for key in sorted(self.annotations))
+        notes = annotation.in_order(self.annotations)
         return Mailbox(
             self.id, self.name, self.uidvalidity, self.modseq, self.special_use, self.acl, notes, self.deleted
         )

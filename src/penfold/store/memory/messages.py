@@ -7,15 +7,18 @@ from array import array
 
 import msgspec
 
+from penfold.store.allowance import check_uids
 from penfold.store.base import Column, Kind
 from penfold.store.change import Append, ClaimRecent, Copy, Deliver, Expunge, How, Move, Replace, StoreFlags
-from penfold.store.flags import DELETED, words
-from penfold.store.memory.account import MemoryAccount, Refusal
-from penfold.store.memory.folders import make, missing
+from penfold.store.flags import DELETED, changed, words
+from penfold.store.memory.account import MemoryAccount
+from penfold.store.memory.folders import make
 from penfold.store.memory.mailbox import MemoryMailbox, Row
-from penfold.store.memory.state import State, spelled
+from penfold.store.memory.state import State
+from penfold.store.refusal import Refusal
 from penfold.store.result import Claimed, Copied, Expunged, Flagged, Problem, Result, Stored
-from penfold.store.uidset import MAX_UID, UidSet
+from penfold.store.tree import missing, spelled
+from penfold.store.uidset import UidSet
 
 
 def deliver(state: State, change: Deliver) -> Result:
@@ -29,8 +32,8 @@ def deliver(state: State, change: Deliver) -> Result:
     if known:
         return msgspec.structs.replace(known[1], repeated=True)
     octets = state.octets(message)
-    _check_uids([message.uid], box.uidnext if box else 1)
-    account.afford(len(octets), 1, 0 if box else len(missing(account, name)))
+    check_uids([message.uid], box.uidnext if box else 1)
+    account.afford(len(octets), 1, 0 if box else len(missing(account.names, name)))
     box = box or make(state, account, name)
     flags = account.flag_bits(message.flags, strict=False)
     stored = _store(state, account, box, [state.row(account, message, octets, flags)])
@@ -42,7 +45,7 @@ def append(state: State, change: Append) -> Result:
     """Append all or none."""
     account = state.account(change.account)
     box = account.mailbox(change.mailbox)
-    _check_uids([message.uid for message in change.messages], box.uidnext)
+    check_uids([message.uid for message in change.messages], box.uidnext)
     contents = [state.octets(message) for message in change.messages]
     account.afford(sum(map(len, contents)), len(contents))
     account.flag_bits(tuple(flag for message in change.messages for flag in message.flags))
@@ -51,16 +54,6 @@ def append(state: State, change: Append) -> Result:
         for message, octets in zip(change.messages, contents, strict=True)
     ]
     return _store(state, account, box, rows)
-
-
-def _check_uids(uids: list[int], following: int) -> None:
-    """Check that UIDs brought along from elsewhere ascend, and that there are enough for the others."""
-    for uid in uids:
-        if uid and not following <= uid < MAX_UID:
-            raise Refusal(Problem.CANNOT, f"UID {uid} has been passed")
-        following = (uid or following) + 1
-    if following > MAX_UID:
-        raise Refusal(Problem.LIMIT, "the mailbox has no more UIDs")
 
 
 def _store(state: State, account: MemoryAccount, box: MemoryMailbox, rows: list[Row]) -> Stored:
@@ -75,7 +68,7 @@ def replace(state: State, change: Replace) -> Result:
     old = source.live(UidSet.of([change.uid]))
     if not old:
         raise Refusal(Problem.NONEXISTENT, "the message to be replaced is gone")
-    _check_uids([change.message.uid], target.uidnext)
+    check_uids([change.message.uid], target.uidnext)
     octets = state.octets(change.message)
     account.afford(len(octets) - source.columns[Column.SIZE][old[0]])
     row = state.row(account, change.message, octets, account.flag_bits(change.message.flags))
@@ -93,27 +86,17 @@ def store_flags(state: State, change: StoreFlags) -> Result:
     passed = [row for row in rows if _unchanged(box, row, change.unchanged_since)]
     enter = passed and change.how is not How.REMOVE
     bits = account.flag_bits(change.flags) if enter else account.keywords.bits(change.flags)
-    changed = [row for row in passed if _new_flags(box, row, change.how, bits) != box.columns[Column.FLAGS][row]]
-    modseq = account.touch(Kind.FLAGS, box) if changed else box.modseq
-    for row in changed:
-        box.set_flags(row, _new_flags(box, row, change.how, bits), modseq)
+    flags = box.columns[Column.FLAGS]
+    news = [(row, new) for row in passed if (new := changed(flags[row], change.how, bits)) != flags[row]]
+    modseq = account.touch(Kind.FLAGS, box) if news else box.modseq
+    for row, new in news:
+        box.set_flags(row, new, modseq)
     failed = sorted(set(rows) - set(passed)) if len(passed) < len(rows) else ()
-    return Flagged(modseq, box.uids(changed), box.uids(failed))
+    return Flagged(modseq, box.uids(row for row, _ in news), box.uids(failed))
 
 
 def _unchanged(box: MemoryMailbox, row: int, since: int | None) -> bool:
     return since is None or box.columns[Column.MODSEQ][row] <= since
-
-
-def _new_flags(box: MemoryMailbox, row: int, how: How, bits: int) -> int:
-    flags = box.columns[Column.FLAGS][row]
-    match how:
-        case How.ADD:
-            return flags | bits
-        case How.REMOVE:
-            return flags & ~bits
-        case How.REPLACE:
-            return bits
 
 
 def copy(state: State, change: Copy) -> Result:
@@ -133,7 +116,7 @@ def _transfer(state: State, change: Copy | Move, *, moving: bool) -> Result:
     places = source.live(change.uids)
     if not places:
         return Copied(target.id, target.uidvalidity, UidSet(), UidSet(), target.modseq)
-    _check_uids([0] * len(places), target.uidnext)
+    check_uids([0] * len(places), target.uidnext)
     rows = [source.row(place) for place in places]
     if not (moving and account is other):
         other.afford(sum(len(row.octets) for row in rows), len(rows))

@@ -5,12 +5,13 @@ Standards: RFC 9051 §2.3.1.1
 
 from penfold.store.base import Column, Kind
 from penfold.store.change import INBOX, NO_MAILBOX, CreateAccount, DeleteAccount, Purge, Undelete
-from penfold.store.memory.account import MemoryAccount, Refusal
-from penfold.store.memory.folders import missing
+from penfold.store.memory.account import MemoryAccount
 from penfold.store.memory.mailbox import MemoryMailbox
 from penfold.store.memory.messages import restore
-from penfold.store.memory.state import State, spelled
+from penfold.store.memory.state import State
+from penfold.store.refusal import Refusal
 from penfold.store.result import Created, Done, Problem, Restored, Result
+from penfold.store.tree import missing, spelled
 from penfold.store.uidset import EVERY
 
 
@@ -102,5 +103,5 @@ def _alive(account: MemoryAccount) -> set[int]:
 
 def _afford(account: MemoryAccount, plan: list[tuple[MemoryMailbox, list[int], str]]) -> None:
     sizes = [len(box.octets[row]) for box, rows, _ in plan for row in rows]
-    names = {each for _, _, name in plan for each in missing(account, name)}
+    names = {each for _, _, name in plan for each in missing(account.names, name)}
     account.afford(sum(sizes), len(sizes), len(names))

@@ -9,11 +9,12 @@ import msgspec
 
 from penfold.model import BodyRef
 from penfold.model.ids import base32
+from penfold.store.allowance import next_uidvalidity
 from penfold.store.base import Bodies, Kind
 from penfold.store.change import AccountId, MailboxId, Message
-from penfold.store.memory.account import MemoryAccount, Refusal
+from penfold.store.memory.account import MemoryAccount
 from penfold.store.memory.mailbox import MemoryMailbox, Row
-from penfold.store.names import BadName, mailbox_name
+from penfold.store.refusal import Refusal
 from penfold.store.rendering import Summarise
 from penfold.store.result import Problem
 
@@ -65,11 +66,9 @@ class State:
     def make_mailbox(self, account: MemoryAccount, name: str) -> MemoryMailbox:
         """Make a mailbox of that name, which nobody bears.
 
-        UIDVALIDITY is the time, or one more than the last, whichever is greater: a clock set back repeats none.
+        One counter gives the UIDVALIDITYs of all accounts, so an account that comes anew repeats none.
         """
-        self.uidvalidity = max(self.uidvalidity + 1, self.now)
-        while self.uidvalidity in account.adopted:
-            self.uidvalidity += 1
+        self.uidvalidity = next_uidvalidity(self.uidvalidity, self.now, account.adopted)
         account.first_uidvalidity = account.first_uidvalidity or self.uidvalidity
         mailbox = MailboxId("F" + base32(self.number(), 13))
         box = MemoryMailbox(mailbox, name, self.uidvalidity, 0)
@@ -104,11 +103,3 @@ class State:
             return self._bodies.open(content).read()
         except OSError as error:
             raise Refusal(Problem.UNAVAILABLE, f"the content cannot be read: {error.strerror}") from error
-
-
-def spelled(name: str) -> str:
-    """Give the one spelling of a name. Raises Refusal."""
-    try:
-        return mailbox_name(name)
-    except BadName as error:
-        raise Refusal(Problem.CANNOT, str(error)) from None

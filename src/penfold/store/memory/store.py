@@ -12,10 +12,11 @@ from penfold.store import change as changes
 from penfold.store.base import Bodies, Counts, Published, Tree, View
 from penfold.store.change import AccountId, Change, MailboxId
 from penfold.store.memory import folders, messages, recovery
-from penfold.store.memory.account import MemoryAccount, Refusal
+from penfold.store.memory.account import MemoryAccount
 from penfold.store.memory.mailbox import MemoryMailbox
 from penfold.store.memory.state import Limits, State
 from penfold.store.memory.view import MemoryView
+from penfold.store.refusal import Refusal
 from penfold.store.rendering import Summarise
 from penfold.store.result import Problem, Refused, Result
 
