@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from penfold.fs.posix import PosixFileSystem
 from penfold.message.summary import summary
 from penfold.model import BodyRef
 from penfold.store import (
@@ -41,6 +42,7 @@ from penfold.store import (
     View,
 )
 from penfold.store.memory import MemoryStore
+from penfold.store.native import NativeStore, Writer
 
 ADA = AccountId("a-ada")
 BOB = AccountId("a-bob")
@@ -89,9 +91,24 @@ async def open_memory(given: Given) -> Opened:
     return Opened(store, nothing, nothing)
 
 
+async def open_native(given: Given) -> Opened:
+    fs, root = PosixFileSystem(), f"{given.path}/native"
+    writer = Writer(
+        fs,
+        root,
+        clock=given.clock,
+        random=given.random,
+        summarise=given.summarise,
+        bodies=given.bodies,
+        spill=100_000,
+    )
+    store = NativeStore(writer, fs, root, threads=False)
+    return Opened(store, store.close, nothing)
+
+
 # Powers a driver may lack: "restart" (it forgets everything when it is closed), "undelete" (what is expunged is gone at
 # once), "import" (UIDs and UIDVALIDITY from elsewhere).
-DRIVERS = {"memory": Driver(open_memory, frozenset({"restart"}))}
+DRIVERS = {"memory": Driver(open_memory, frozenset({"restart"})), "native": Driver(open_native)}
 
 
 class Bodies:

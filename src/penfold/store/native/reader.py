@@ -1,0 +1,268 @@
+"""Reading a store from its files, in any process: what its writer published, and no more.
+
+Slots tell how far the other files go. They are mapped, so that a look at what is new costs no call.
+
+Standards: RFC 9051 §2.3, §6.3.11
+Trust: the files are ours; what does not check is read again, then refused.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Final, TypeVar
+from weakref import WeakValueDictionary
+from zlib import crc32
+
+import msgspec
+
+from penfold.fs.base import FileSystem
+from penfold.fs.mapped import Mapped, mapped
+from penfold.store.base import Counts, Mailbox, Tree
+from penfold.store.change import AccountId, MailboxId, Quota
+from penfold.store.native.account import granted, in_order
+from penfold.store.native.image import BoxImage, Image, decode_image
+from penfold.store.native.layout import account_folder, good_account
+from penfold.store.native.slots import SLOT, Head, Slot, Torn, read_head, read_slot
+from penfold.store.native.view import NativeView
+from penfold.store.result import Problem, Refused
+
+_TRIES: Final = 1000
+_NO_ACCOUNT: Final = Refused(Problem.NONEXISTENT, "no such account")
+_NO_MAILBOX: Final = Refused(Problem.NONEXISTENT, "no such mailbox")
+_DAMAGED: Final = Refused(Problem.UNAVAILABLE, "the account cannot be read")
+
+T = TypeVar("T")
+
+
+class Folder:
+    """An account as one process reads it, shared by its views."""
+
+    def __init__(self, fs: FileSystem, path: str, account: AccountId) -> None:
+        self.fs = fs
+        self.path = path
+        self.account = account
+        self.head = Head()
+        self.image = Image((), (), (), Quota(), (), 0, (), b"", 1)
+        self.boxes: dict[MailboxId, BoxImage] = {}
+        self._slots = self._map("head")
+        self._seen = b""
+
+    def refresh(self) -> bytes:
+        """Come up to what is published; gives slot 0 as it lies there. Raises Torn, OSError."""
+        if not self._slots.live:
+            self._slots = self._map("head")
+        octets = bytes(self._slots.octets[:SLOT])
+        if octets != self._seen:
+            octets, head = self._steady(self._read_head)
+            self._take(head)
+            self._seen = octets
+        return octets
+
+    @property
+    def purged(self) -> bool:
+        """Whether the account is no more, or is another one now."""
+        return self.head.deleted < 0
+
+    def slot(self, place: int) -> Slot:
+        """Read the slot of a mailbox. Raises Torn."""
+        return self._steady(lambda: read_slot(self._octets(place)))
+
+    def steady_slot(self, place: int) -> tuple[bytes, Slot]:
+        """Read it, with its octets. Raises Torn."""
+
+        def read() -> tuple[bytes, Slot]:
+            octets = self._octets(place)
+            return octets, read_slot(octets)
+
+        return self._steady(read)
+
+    def mapped(self, name: str) -> Mapped:
+        """Map one of its files as it is now; nothing where there is none. Raises OSError."""
+        try:
+            return self._map(name)
+        except FileNotFoundError:
+            return Mapped(memoryview(b""), live=False)
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """Read a piece of one of its files; shorter where it ends. Raises OSError."""
+        file = self.fs.open(f"{self.path}/{name}")
+        try:
+            return file.read_at(offset, length)
+        finally:
+            file.close()
+
+    def _map(self, name: str) -> Mapped:
+        file = self.fs.open(f"{self.path}/{name}")
+        try:
+            return mapped(file)
+        finally:
+            file.close()
+
+    def _octets(self, place: int) -> bytes:
+        end = (place + 1) * SLOT
+        if len(self._slots.octets) < end:
+            self._slots = self._map("head")
+        return bytes(self._slots.octets[end - SLOT : end])
+
+    def _read_head(self) -> tuple[bytes, Head]:
+        octets = self._octets(0)
+        return octets, read_head(octets)
+
+    def _take(self, head: Head) -> None:
+        if (head.trees, head.tree, head.image_crc) != (self.head.trees, self.head.tree, self.head.image_crc):
+            octets = self.read(f"tree.{head.trees}", head.tree - head.image, head.image)
+            if crc32(octets) != head.image_crc:
+                raise Torn
+            self.image = decode_image(octets)
+            self.boxes = {box.id: box for box in self.image.boxes}
+        self.head = head
+
+    def _steady(self, read: Callable[[], T]) -> T:
+        """Read what may just be being written."""
+        for _ in range(_TRIES):
+            try:
+                return read()
+            except Torn:
+                if not self._slots.live:
+                    break
+        raise Torn
+
+
+class NativeReader:
+    """The accounts of a store, for reading."""
+
+    def __init__(self, fs: FileSystem, root: str) -> None:
+        self._fs = fs
+        self._root = root
+        self._folders: WeakValueDictionary[AccountId, Folder] = WeakValueDictionary()
+        self._views: WeakValueDictionary[tuple[AccountId, MailboxId, int], NativeView] = WeakValueDictionary()
+
+    def view(self, account: AccountId, mailbox: MailboxId) -> NativeView | Refused:
+        """Give the view of a mailbox, fresh."""
+        folder = self._folder(account)
+        if isinstance(folder, Refused):
+            return _NO_MAILBOX if folder is _NO_ACCOUNT else folder
+        image = folder.boxes.get(mailbox)
+        if image is None:
+            return _NO_MAILBOX
+        try:
+            key = (account, mailbox, folder.slot(image.slot).uidvalidity)
+            view = self._views.get(key)
+            if view is None or view.folder is not folder:
+                view = self._views[key] = NativeView(folder, image)
+            view.refresh()
+        except (OSError, Torn):
+            return _DAMAGED
+        return view
+
+    def accounts(self) -> list[AccountId]:
+        """Name all accounts, deleted ones left out."""
+        return [account for account, folder in self._all() if not folder.head.deleted]
+
+    def tree(self, account: AccountId) -> Tree | Refused:
+        """Give an account's mailboxes."""
+        folder = self._there(account)
+        if isinstance(folder, Refused):
+            return folder
+        try:
+            return _tree(folder)
+        except Torn:
+            return _DAMAGED
+
+    def shared_with(self, identifiers: Collection[str]) -> list[AccountId]:
+        """Name the accounts that have something open for any of these."""
+        return [
+            account for account, folder in self._all() if not folder.head.deleted and granted(folder.image, identifiers)
+        ]
+
+    def status(self, account: AccountId, mailboxes: Sequence[MailboxId]) -> list[Counts | Refused]:
+        """Count in mailboxes."""
+        folder = self._there(account)
+        if isinstance(folder, Refused):
+            return [folder] * len(mailboxes)
+        return [_counted(folder, mailbox) for mailbox in mailboxes]
+
+    def _there(self, account: AccountId) -> Folder | Refused:
+        folder = self._folder(account)
+        if isinstance(folder, Folder) and folder.head.deleted:
+            return _NO_ACCOUNT
+        return folder
+
+    def _folder(self, account: AccountId) -> Folder | Refused:
+        try:
+            folder = self._folders.get(account)
+            if folder is not None:
+                folder.refresh()
+            if folder is None or folder.purged:
+                folder = self._opened(account)
+                self._folders[account] = folder
+            return folder
+        except FileNotFoundError:
+            return _NO_ACCOUNT
+        except (OSError, Torn, msgspec.MsgspecError):
+            return _DAMAGED
+
+    def _opened(self, account: AccountId) -> Folder:
+        if not good_account(account):
+            raise FileNotFoundError
+        folder = Folder(self._fs, f"{self._root}/{account_folder(account)}", account)
+        folder.refresh()
+        return folder
+
+    def _all(self) -> Iterator[tuple[AccountId, Folder]]:
+        for name in sorted(self._names()):
+            folder = self._folder(name)
+            if isinstance(folder, Folder):
+                yield name, folder
+
+    def _names(self) -> Iterator[AccountId]:
+        for place in self._fs.names(self._root):
+            if len(place) == 2:
+                yield from map(AccountId, self._fs.names(f"{self._root}/{place}"))
+
+
+def counts_of(slot: Slot) -> Counts:
+    """Count as the seam does."""
+    return Counts(
+        exists=slot.exists,
+        unseen=slot.unseen,
+        deleted=slot.deleted,
+        first_unseen=slot.first_unseen,
+        uidnext=slot.uidnext,
+        uidvalidity=slot.uidvalidity,
+        highestmodseq=slot.modseq,
+        size=slot.size,
+        deleted_size=slot.deleted_size,
+        recent=slot.recent,
+    )
+
+
+def _counted(folder: Folder, mailbox: MailboxId) -> Counts | Refused:
+    image = folder.boxes.get(mailbox)
+    if image is None or image.deleted:
+        return _NO_MAILBOX
+    try:
+        return counts_of(folder.slot(image.slot))
+    except Torn:
+        return _DAMAGED
+
+
+def _tree(folder: Folder) -> Tree:
+    image, head = folder.image, folder.head
+    shown = {box.id: _shown(box, folder.slot(box.slot)) for box in image.boxes}
+    there = sorted((box for box in shown.values() if not box.deleted), key=lambda box: in_order(box.name))
+    return Tree(
+        folder.account,
+        head.modseq,
+        tuple(there),
+        frozenset(image.subscriptions),
+        image.keywords,
+        image.limits,
+        Quota(head.storage, head.messages, head.mailboxes),
+        image.annotations,
+        tuple(box for box in shown.values() if box.deleted),
+    )
+
+
+def _shown(box: BoxImage, slot: Slot) -> Mailbox:
+    return Mailbox(
+        box.id, box.name, slot.uidvalidity, slot.modseq, box.special_use, box.acl, box.annotations, box.deleted
+    )
