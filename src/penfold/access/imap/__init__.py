@@ -1,0 +1,1 @@
+"""IMAP sessions over the store: one file per group of commands."""

@@ -1,0 +1,182 @@
+r"""FETCH: many messages as columns, or message by message where octets of them are asked for.
+
+An answer goes out in pieces of some rows; between two pieces the session lets the client read and others work. A
+message that is gone for others, but of which this client was not told yet, is still told of.
+
+Standards: RFC 9051 §6.4.5, §7.5.2; RFC 7162 §3.1.4.1, §3.2.6; RFC 2180 §4.1; RFC 3516 §4.3; RFC 9394 §3.4;
+    RFC 9586 §3.3
+"""
+
+from array import array
+from collections.abc import Coroutine, Iterator
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+from penfold.access.imap import fetch_sections, updates
+from penfold.access.imap.client import Answer, Client, Handler, Pieces
+from penfold.access.imap.fetch_columns import COLUMNS, Batch, columns
+from penfold.access.imap.refusals import ISSUED, NO_NUMBER
+from penfold.access.imap.selected import Selected
+from penfold.message.content_decoding import UnknownEncoding
+from penfold.protocols.imap import codes, status
+from penfold.protocols.imap.events import Command
+from penfold.protocols.imap.fetching import Attribute, Fetch, FetchItem
+from penfold.protocols.imap.rows import fetch_rows
+from penfold.store import Column, Flagged, How, StoreFlags, UidSet
+from penfold.store.flags import SEEN
+
+_LIGHT: Final = 2000  # rows of a piece where all is numbers
+_HEAVY: Final = 100  # rows of a piece with what is rendered
+_FULL: Final = 65536  # octets of messages that make a piece
+_RENDERED: Final = {Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.PREVIEW, Attribute.PREVIEW_LAZY}
+_UNKNOWN_CTE = status.no("The transfer encoding is unknown", b"UNKNOWN-CTE")
+
+
+class Plan(NamedTuple):
+    r"""What to tell of each message: ``attributes`` by columns, ``cut`` one by one; ``told``: with flags."""
+
+    attributes: tuple[Attribute, ...]
+    cut: tuple[FetchItem, ...]
+    told: UidSet = UidSet()
+
+    @property
+    def batch(self) -> int:
+        """How many rows a piece has."""
+        return _HEAVY if self.cut or _RENDERED & set(self.attributes) else _LIGHT
+
+
+def plan(items: tuple[FetchItem, ...], *, uid_only: bool = False) -> Plan:
+    """Sort items into those with columns and those without."""
+    attributes = tuple(item for item in items if isinstance(item, Attribute) and item in COLUMNS)
+    if uid_only:  # RFC 9586 §3.3: the UID is the number of the response already
+        attributes = tuple(item for item in attributes if item is not Attribute.UID)
+    return Plan(attributes, tuple(item for item in items if item not in COLUMNS))
+
+
+def fetch(client: Client, command: Command) -> "Answer | Pieces | Coroutine[Any, Any, Answer | Pieces]":
+    """Answer FETCH and UID FETCH."""
+    selected, request = client.view(), command.request
+    client.condstore = client.condstore or Attribute.MODSEQ in request.items
+    spans = selected.spans(request.messages, uid=request.uid, saved=client.saved)
+    if spans is None:
+        return NO_NUMBER
+    uids = selected.uids(spans)
+    if request.page is not None:
+        uids = uids[request.page.cut(len(uids))]
+    planned = plan(request.items, uid_only=client.uid_only)
+    if request.sets_seen and not selected.read_only and selected.allows("s"):
+        return _seen_first(client, selected, request, uids, planned)
+    return _answer(client, selected, request, uids, planned)
+
+
+async def _seen_first(
+    client: Client, selected: Selected, request: Fetch, uids: "array[int]", planned: Plan
+) -> "Answer | Pieces":
+    r"""Set \Seen, then answer with the new flags."""
+    rows = selected.view.rows(_changed(selected, request, uids))
+    bits, all_uids = selected.view.columns([Column.FLAGS, Column.UID], rows)
+    unseen = array("I", (uid for uid, flags in zip(all_uids, bits, strict=True) if not flags & SEEN))
+    if unseen:
+        change = StoreFlags(
+            selected.place.account, selected.view.mailbox, UidSet.ascending(unseen), How.ADD, ("\\Seen",)
+        )
+        (result,) = await client.store.apply([change])
+        selected.view.refresh()
+        if isinstance(result, Flagged):
+            selected.hush(result.changed, result.modseq)
+            planned = planned._replace(told=result.changed)
+    return _answer(client, selected, request, uids, planned)
+
+
+def _changed(selected: Selected, request: Fetch, uids: "array[int]") -> "array[int]":
+    """Keep the messages that changed since the MODSEQ of CHANGEDSINCE."""
+    since = request.changed_since
+    if since is None:
+        return uids
+    all_uids, modseqs = selected.view.columns([Column.UID, Column.MODSEQ], selected.view.rows(uids))
+    return array("I", (uid for uid, modseq in zip(all_uids, modseqs, strict=True) if modseq > since))
+
+
+def _answer(client: Client, selected: Selected, request: Fetch, uids: "array[int]", planned: Plan) -> Pieces:
+    if request.vanished and request.changed_since is not None:
+        yield _vanished(client, selected, request, request.changed_since)
+    wanted = _changed(selected, request, uids)
+    missing = 0
+    for start in range(0, len(wanted), planned.batch):
+        some = wanted[start : start + planned.batch]
+        missing += len(some) - len(selected.view.rows(some))
+        if planned.cut:
+            failed = yield from _cut_rows(client, selected, some, planned)
+            if failed is not None:
+                return failed
+        else:
+            yield message_rows(client, selected, some, planned)
+    done = "UID FETCH completed" if request.uid else "FETCH completed"
+    return status.ok(ISSUED, codes.EXPUNGEISSUED) if missing else status.ok(done)
+
+
+def _vanished(client: Client, selected: Selected, request: Fetch, since: int) -> bytes:
+    """RFC 7162 §3.2.6: those of the UIDs named that are gone, and no others."""
+    named = request.messages
+    limit = max(selected.numbering.limit - 1, 1)
+    asked = client.saved if named.saved else UidSet.joined(named.ranges(limit))
+    gone = selected.view.changes(since).vanished
+    # What the client was not told of yet as expunged is told by the next update, not here.
+    gone = gone.without(UidSet.ascending(selected.uids([(1, selected.numbering.exists)])))
+    return updates.vanished(gone.without(gone.without(asked)), earlier=True)
+
+
+def message_rows(client: Client, selected: Selected, uids: "array[int]", planned: Plan) -> bytes:
+    """Give the FETCH responses of some messages, by columns alone."""
+    rows = selected.view.rows(uids)
+    shown = columns(Batch(selected, rows, client.utf8), planned.attributes)
+    found = selected.view.columns([Column.UID], rows)[0] if len(rows) else ()
+    if client.uid_only:
+        return fetch_rows(found, shown, verb=b"UIDFETCH")
+    return fetch_rows(updates.numbers(selected, found), shown)
+
+
+def _cut_rows(client: Client, selected: Selected, uids: "array[int]", planned: Plan) -> Pieces:
+    """Give FETCH responses with octets of messages; several small messages make one piece."""
+    piece: list[bytes] = []
+    size = 0
+    for uid in uids:
+        message = fetch_sections.Opened(selected.view, uid)
+        try:
+            parts = _message(client, selected, uid, message, planned)
+            first = next(parts)
+        except fetch_sections.Unreadable:
+            continue
+        except UnknownEncoding:
+            yield b"".join(piece)
+            return _UNKNOWN_CTE
+        for part in chain((first,), parts):
+            piece.append(part)
+            size += len(part)
+            if size >= _FULL:
+                yield b"".join(piece)
+                piece.clear()
+                size = 0
+    yield b"".join(piece)
+    return None
+
+
+def _message(
+    client: Client, selected: Selected, uid: int, message: fetch_sections.Opened, planned: Plan
+) -> Iterator[bytes]:
+    """Write one response. Whatever can go wrong with a message goes wrong before the first piece."""
+    if uid in planned.told and Attribute.FLAGS not in planned.attributes:
+        planned = planned._replace(attributes=(*planned.attributes, Attribute.FLAGS))
+    head = message_rows(client, selected, array("I", (uid,)), planned)[:-3]
+    for item in planned.cut:
+        fetch_sections.prepare(message, item)
+    before = head + (b" " if planned.attributes else b"")
+    for item in planned.cut:
+        for part in fetch_sections.answer(message, item):
+            yield before + part if before else part
+            before = b""
+        before = b" "
+    yield b")\r\n"
+
+
+HANDLERS: dict[type, Handler] = {Fetch: fetch}
