@@ -267,7 +267,7 @@ class SessionPeer:
 
     def _settle(self) -> None:
         while self._tasks:
-            self._loop.run_until_complete(asyncio.wait(self._tasks))
+            self._loop.run_until_complete(asyncio.wait(set(self._tasks)))
 
     def send(self, octets: bytes) -> None:
         if not self.link.closing:

@@ -67,7 +67,7 @@ class Talk:
 
     def settle(self) -> None:
         while self.tasks:
-            self.loop.run_until_complete(asyncio.wait(self.tasks))
+            self.loop.run_until_complete(asyncio.wait(set(self.tasks)))
 
     async def create(self, *contents: bytes) -> None:
         (made,) = await self.store.apply([CreateAccount(ALICE)])
