@@ -112,7 +112,8 @@ def tls_works(subject: Subject) -> Iterator[Finding]:
 
 
 def _nobody_can_log_in(listener: Listener) -> bool:
-    return listener.role == "submission" and listener.tls == "none" and not listener.auth_without_tls
+    with_log_in = listener.role in {"submission", "imap", "pop3"}
+    return with_log_in and listener.tls == "none" and not listener.auth_without_tls
 
 
 def _certificate(subject: Subject) -> Iterator[Finding]:

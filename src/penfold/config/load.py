@@ -19,7 +19,7 @@ from penfold.model.address import AddressError, ascii_domain
 from penfold.model.errors import ConfigError
 
 S = TypeVar("S", bound=Section)
-_TLS_BY_ROLE = {"submissions": "implicit", "lmtp": "none"}
+_TLS_BY_ROLE = {"submissions": "implicit", "imaps": "implicit", "pop3s": "implicit", "lmtp": "none"}
 
 
 class Loaded(msgspec.Struct, frozen=True):

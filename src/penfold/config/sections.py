@@ -69,15 +69,16 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listener(Section, frozen=True, kw_only=True):
-    """One place where mail comes in. A default makes it listen on this machine only: for the world, say so."""
+    """One place where mail comes in or is read. A default makes it listen on this machine only: for the world, say so."""
 
     name: str = ""
     role: Annotated[
         str,
         Choice(
             "What is spoken here: `smtp` takes mail from other hosts, `submission` and `submissions` from our own "
-            "users who log in (RFC 6409, RFC 8314), `lmtp` from a trusted neighbour (RFC 2033; never relays).",
-            words=("smtp", "submission", "submissions", "lmtp"),
+            "users who log in (RFC 6409, RFC 8314), `lmtp` from a trusted neighbour (RFC 2033; never relays). Users read "
+            "their mail by `imap` and `pop3`, or `imaps` and `pop3s`.",
+            words=("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s"),
         ),
     ] = "smtp"
     addresses: Annotated[
@@ -94,7 +95,7 @@ class Listener(Section, frozen=True, kw_only=True):
         str,
         Choice(
             "`starttls` offers TLS, `implicit` begins with it, `none` has neither. `by role` means implicit for "
-            "submissions, starttls for smtp and submission where `tls.certificate` is set, none otherwise.",
+            "submissions, imaps and pop3s, none for lmtp, and for the others starttls where `tls.certificate` is set.",
             words=("by role", "none", "starttls", "implicit"),
         ),
     ] = "by role"

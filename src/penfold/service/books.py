@@ -20,7 +20,7 @@ _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 # A row of the metrics' table for each process there may be: roles that exist once, deliverers, receivers of two
 # generations.
-_FIRST = {"supervisor": 0, "exec": 1, "queue": 2, "auth": 3, "local": 8, "receive": 72}
+_FIRST = {"supervisor": 0, "exec": 1, "queue": 2, "auth": 3, "access": 5, "local": 8, "receive": 72}
 _KINDS = 64
 ROWS = _FIRST["receive"] + 2 * _KINDS
 
@@ -28,6 +28,8 @@ ROWS = _FIRST["receive"] + 2 * _KINDS
 def row(seat: Seat) -> int:
     """Find the row of a process."""
     first = _FIRST.get(seat.role, 4)
+    if seat.role == "access":
+        return first + seat.generation % 2
     if seat.role == "receive":
         return first + seat.generation % 2 * _KINDS + seat.number % _KINDS
     return first + (seat.number % _KINDS if seat.role == "local" else 0)

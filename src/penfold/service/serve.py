@@ -9,12 +9,25 @@ from typing import Any
 from penfold.config.check import load_checked
 from penfold.config.sections import Config
 from penfold.net.leash import Leash
-from penfold.service import books, early, memory, opener, outgoing, privileges, sockets, succession, unix, values
+from penfold.service import (
+    books,
+    early,
+    memory,
+    opener,
+    outgoing,
+    privileges,
+    reading,
+    sockets,
+    succession,
+    unix,
+    values,
+)
 from penfold.service.apart import apart
 from penfold.service.compose import House
 from penfold.service.notes import SupervisorNotes
 from penfold.service.roles import base, local
 from penfold.service.roles import execute as exec_role
+from penfold.service.roles.access import Access
 from penfold.service.roles.auth import Auth, verifiers
 from penfold.service.roles.base import Place
 from penfold.service.roles.queue import Queue
@@ -34,7 +47,8 @@ def plan(config: Config) -> Plan:
     with_rights = {"exec": 1, "opener": 1} if os.geteuid() == 0 else {}
     roles = config.roles
     many = {"local": roles.local, "send": roles.send, "queue": 1, "receive": roles.receive}
-    return Plan({"auth": 1, **with_rights, **many})
+    readers = {"access": 1} if any(map(values.read_by, config.listen)) else {}
+    return Plan({"auth": 1, **with_rights, **many, **readers})
 
 
 def prepare(config: Config) -> None:
@@ -46,6 +60,7 @@ def prepare(config: Config) -> None:
         (config.telemetry.events, 0o750, roles.user_queue),
         (f"{config.data}/run", 0o755, ""),
         (config.delivery.mail_root, 0o750, roles.user_local),
+        (f"{config.data}/{reading.CACHE}", 0o700, roles.user_local),
     )
     for path, mode, user in places:
         os.makedirs(path, mode=0o755, exist_ok=True)
@@ -99,7 +114,15 @@ def works(certificates: Certificates, tallies: Tallies, metrics: Metrics | None 
         "receive": post(
             lambda place: Receive(place, certificates, tallies),
             user=lambda config: config.roles.user_receive,
-            own=lambda config: sockets.RECEIVE_OWN | {listener.name for listener in config.listen},
+            own=lambda config: (
+                sockets.RECEIVE_OWN | {each.name for each in config.listen if not values.read_by(each)}
+            ),
+        ),
+        "access": post(
+            lambda place: Access(place, certificates, tallies),
+            user=lambda config: config.roles.user_local,
+            own=lambda config: frozenset(each.name for each in config.listen if values.read_by(each)),
+            writes=lambda config: (*_local_writes(config), f"{config.data}/{reading.CACHE}"),
         ),
     }
 

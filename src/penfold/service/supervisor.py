@@ -32,12 +32,15 @@ from penfold.net.leash import Drain, Failed, Join, Leash, Ready
 LINES = (
     ("receive", "queue"),
     ("receive", "auth"),
+    ("access", "queue"),
+    ("access", "auth"),
     ("queue", "local"),
     ("queue", "send"),
     ("queue", "exec"),
     ("queue", "opener"),
 )
 SINGLE = ("auth", "exec", "opener", "local", "send", "queue")  # in the order they start
+PATIENT = ("receive", "access")  # those with clients, whose conversations may outlive a change
 DRAIN_SECONDS = 30.0
 PATIENCE = 600.0  # seconds that sessions of an old generation may go on
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
@@ -236,7 +239,7 @@ class Supervisor:
             os._exit(code)
 
     def _join(self, one: Child, other: Child) -> None:
-        if one is other or (other.draining and other.seat.role != "receive"):
+        if one is other or (other.draining and other.seat.role not in PATIENT):
             return
         pair = (one.seat.role, other.seat.role)
         if pair not in LINES and pair[::-1] not in LINES:
@@ -338,7 +341,7 @@ class Supervisor:
             if (seat.role, seat.number) not in taken:
                 self._start(seat)
         for child in old:
-            self._drain(child, PATIENCE if child.seat.role == "receive" else 0.0)
+            self._drain(child, PATIENCE if child.seat.role in PATIENT else 0.0)
 
     def _adopt(self, kept: Kept) -> Child:
         """Take a child over from the program that was here before."""
@@ -381,7 +384,7 @@ class Supervisor:
 
     def _stop_next(self) -> None:
         """End the roles from the outside in: nobody loses the one it depends on before it is done itself."""
-        for role in ("receive", "queue", "send", "local", "exec", "opener", "auth"):
+        for role in ("receive", "access", "queue", "send", "local", "exec", "opener", "auth"):
             mine = [child for child in self._children.values() if child.seat.role == role]
             for child in mine:
                 if not child.draining or child.patient:

@@ -17,6 +17,7 @@ class Tallies:
 
     def __init__(self) -> None:
         self.sessions = Counters()
+        self.readers = Counters()  # sessions of role access
         self._rates = {kind: Counters() for kind in KINDS}
 
     def columns(self, worker: int) -> Mapping[str, Column]:
@@ -27,6 +28,8 @@ class Tallies:
         """Count the sessions of a process that ended no more."""
         if seat.role == "receive":
             self.sessions.clear(column(seat))
+        elif seat.role == "access":
+            self.readers.clear(column(seat))
 
 
 def column(seat: Seat) -> int:

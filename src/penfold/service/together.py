@@ -17,7 +17,8 @@ from collections.abc import AsyncIterator, Callable
 from penfold.config.sections import Config
 from penfold.model import ConfigError
 from penfold.net import loop as event_loop
-from penfold.service import outgoing, sockets, unix
+from penfold.service import outgoing, sockets, unix, values
+from penfold.service.roles.access import Access
 from penfold.service.roles.auth import Auth, verifiers
 from penfold.service.roles.base import Place, Role
 from penfold.service.roles.local import Local
@@ -29,7 +30,7 @@ from penfold.service.succession import bind
 from penfold.service.supervisor import LINES, Seat
 from penfold.service.tallies import Tallies
 
-ORDER = ("auth", "local", "queue", "receive")  # they end the other way round
+ORDER = ("auth", "local", "queue", "receive", "access")  # they end the other way round
 DRAIN_SECONDS = 10.0
 
 
@@ -58,7 +59,7 @@ class Together:
         prepare(self._config)
         self._build()
         try:
-            for name in ORDER:
+            for name in filter(self._roles.__contains__, ORDER):
                 await self._begin(name)
             yield self
         finally:
@@ -82,6 +83,8 @@ class Together:
             "queue": Queue(place("queue", outgoing.login(config))),
             "receive": Receive(place("receive"), certificates, tallies),
         }
+        if any(map(values.read_by, config.listen)):
+            self._roles["access"] = Access(place("access"), certificates, tallies)
 
     async def _begin(self, name: str) -> None:
         """Start a role and join it to those that run; some wait in ``start`` for what a line brings."""

@@ -22,6 +22,7 @@ from penfold.transport.dispatch.calendar import Calendar
 from penfold.transport.dispatch.lanes import POLICIES, BackOff, LanePolicy
 
 _TLS_ONLY = {"submissions": "submission"}
+_READING = {"imap": "imap", "imaps": "imap", "pop3": "pop3", "pop3s": "pop3"}
 
 
 def accounts(config: Config) -> tuple[Account, ...]:
@@ -193,6 +194,11 @@ def _bounded(config: Config, role: Role) -> ServerSettings:
 def room_of(listener: Listener) -> str:
     """Name the guard's role of a listener: ``submissions`` is submission under TLS."""
     return _TLS_ONLY.get(listener.role, listener.role)
+
+
+def read_by(listener: Listener) -> str:
+    """Tell what a listener lets people read their mail by: ``imap``, ``pop3``, or ``""`` where mail comes in."""
+    return _READING.get(listener.role, "")
 
 
 def updated(config: Config, **changes: object) -> Config:

@@ -17,7 +17,16 @@ DOMAIN = "example.test"
 VIRTUAL = "shop.example"
 HOSTNAME = "demo.example.test"
 OUTSIDE = "elsewhere.example"
-OFFSETS = {"lmtp": 24, "smtp": 25, "submissions": 65, "submission": 87}
+OFFSETS = {
+    "lmtp": 24,
+    "smtp": 25,
+    "submissions": 65,
+    "submission": 87,
+    "pop3": 10,
+    "pop3s": 95,
+    "imap": 43,
+    "imaps": 93,
+}
 NOWHERE = 99  # base port + this is where mail for other hosts goes; nobody listens there
 _AWKWARD = re.compile(r"[^\w./+@%=,: -]")
 

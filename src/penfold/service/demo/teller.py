@@ -33,6 +33,10 @@ _DOORS = {
     "submission": ("submission", "from our own users, with log-in after STARTTLS"),
     "submissions": ("submissions", "the same, with TLS from the beginning"),
     "lmtp": ("LMTP", "from a trusted neighbour"),
+    "imap": ("IMAP", "to read mail, with log-in after STARTTLS"),
+    "imaps": ("IMAPS", "the same, with TLS from the beginning"),
+    "pop3": ("POP3", "to collect mail, with log-in after STLS"),
+    "pop3s": ("POP3S", "the same, with TLS from the beginning"),
 }
 
 

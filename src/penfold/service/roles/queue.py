@@ -119,6 +119,7 @@ class Queue:
         """Take a line to a receiving or a delivering process."""
         joins: dict[str, Callable[[int, socket], None]] = {
             "receive": self._join_receive,
+            "access": self._join_receive,
             "local": self._local.join,
             "send": self._senders.join,
             "opener": lambda _, sock: self._operators.opener.join(sock),

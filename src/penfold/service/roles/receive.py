@@ -14,7 +14,7 @@ from penfold.net.driver import Driver
 from penfold.net.link import Session
 from penfold.net.listener import Listener as Acceptor
 from penfold.net.tls import TlsFacts
-from penfold.service import compose, locally, proxy, sockets
+from penfold.service import compose, locally, proxy, sockets, values
 from penfold.service.compose import House, World
 from penfold.service.journal import Journal
 from penfold.service.lines.intake import QueueLine
@@ -60,7 +60,7 @@ class Receive:
         sessions = ColumnSessions(
             self._tallies.sessions.column(seat), config.limits.connections_per_client, config.limits.exempt
         )
-        for listener in config.listen:
+        for listener in filter(lambda each: not values.read_by(each), config.listen):
             reception = compose.reception(
                 house,
                 listener,
