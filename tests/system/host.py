@@ -68,6 +68,7 @@ class Settings:
 
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     listeners: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    doors: tuple[str, ...] = ("smtp", "submission", "submissions", "lmtp")  # roles of listeners, and their names
     accounts: tuple[str, ...] = ("alice", "bob", "carol")
     files: Mapping[str, str] = field(default_factory=dict)  # written beside the configuration; {home} is replaced
     descriptors: int = 0  # RLIMIT_NOFILE of the server
@@ -85,7 +86,7 @@ class Host:
         self.data = data or self.home / "data"
         self.mail = self.home / "mail"
         self.config = self.home / "penfold.toml"
-        self.ports = {name: free_port() for name in ("smtp", "submission", "submissions", "lmtp")}
+        self.ports = {name: free_port() for name in self.settings.doors}
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self.home / "stderr"
         self._group = 0
@@ -118,19 +119,13 @@ class Host:
         roles: dict[str, object] = {"receive": 2}
         if ROOT:
             roles |= {f"user_{role}": user for role, user in USERS.items()} | {"group": "nogroup"}
-        listeners: Options = {
-            "smtp": {"role": "smtp"},
-            "submission": {"role": "submission"},
-            "submissions": {"role": "submissions"},
-            "lmtp": {"role": "lmtp"},
-        }
         found = {
             f"listen.{name}": {
-                **said,
+                "role": name,
                 "addresses": [f"127.0.0.1:{self.ports[name]}"],
                 **self.settings.listeners.get(name, {}),
             }
-            for name, said in listeners.items()
+            for name in self.settings.doors
         }
         return {
             "": {"hostname": "mx.example.test", "data": str(self.data), "local_domains": [DOMAIN, "mx.example.test"]},
