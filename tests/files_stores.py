@@ -44,8 +44,29 @@ def opener(kind: Format):
     return open_files
 
 
-DRIVERS = {"maildir": Driver(opener(Format.MAILDIR))}
+DRIVERS = {str(kind): Driver(opener(kind)) for kind in (Format.MAILDIR, Format.MBOX, Format.MMDF)}
 
 
 class FilesHouse(House):
-    """Speaks to mailboxes of files."""
+    """Speaks to mailboxes of files; in those that are one file a message without a line end at its end gets one."""
+
+    ends_lines = False
+
+    @classmethod
+    def build(cls, driver, path, seed=1):
+        house = super().build(driver, path, seed)
+        house.ends_lines = driver in (DRIVERS["mbox"], DRIVERS["mmdf"])
+        return house
+
+    def contents(self, mailbox=None, account=ADA):
+        found = super().contents(mailbox, account)
+        return [Ended(each) for each in found] if self.ends_lines else found
+
+
+class Ended(bytes):
+    """Octets that are the same with and without a line end at their end."""
+
+    def __eq__(self, other):
+        return bytes(self).removesuffix(b"\r\n") == bytes(other).removesuffix(b"\r\n")
+
+    __hash__ = bytes.__hash__

@@ -23,8 +23,19 @@ NOT_KEPT = {
 }
 # A format has room for fewer keywords than an account.
 FEW_KEYWORDS = {"test_an_account_has_59_keywords_then_clients_are_refused_and_deliveries_go_on_without"}
+BARE_OCTETS = {"test_a_large_message_comes_back_whole"}  # bare CR and LF come back as CRLF
+# Where a mailbox is a file, it has no others below it, and what is above one is a directory that holds no messages.
+FLAT = {
+    "test_a_delivery_goes_by_id_then_by_name_and_makes_what_is_missing",
+    "test_mailboxes_are_made_with_all_above_them_and_listed_in_order",
+    "test_a_deleted_mailbox_goes_alone_and_its_name_begins_anew",
+    "test_renames_that_cannot_be_are_refused",
+    "test_rights_are_kept_normal_and_inherited_by_new_mailboxes",
+}
 LACKS = {
-    "maildir": FEW_KEYWORDS | {"test_a_large_message_comes_back_whole"},  # bare CR and LF come back as CRLF
+    "maildir": FEW_KEYWORDS | BARE_OCTETS,
+    "mbox": FLAT | BARE_OCTETS,
+    "mmdf": FLAT | BARE_OCTETS,
 }
 
 

@@ -61,6 +61,8 @@ class Session(Protocol):
     core: Server
     link: Link
     draining: bool
+    unsent: int
+    """Octets of messages that the core was given and the link was not."""
 
     def origin(self) -> Origin:
         """Tell where the session comes from, as far as it is known now."""

@@ -10,7 +10,7 @@ Trust: the message is anybody's; how fast it is read, the client's: it costs one
 
 from typing import NamedTuple
 
-from penfold.access.pop3.maildrop import Gone, Maildrop, Sheet
+from penfold.access.pop3.maildrop import Begun, Gone, Maildrop
 from penfold.access.pop3.office import Session
 from penfold.protocols.pop3 import Response, events
 
@@ -25,7 +25,8 @@ class Outgoing(NamedTuple):
     """A message under way, after its first piece; ``number`` 0 is a TOP."""
 
     number: int
-    sheet: Sheet
+    uid: int
+    size: int
 
 
 class Sending:
@@ -51,27 +52,22 @@ class Sending:
         self._begin(session, drop, event.number, retrieving=False)
 
     def _begin(self, session: Session, drop: Maildrop, number: int, *, retrieving: bool) -> None:
-        try:
-            sheet = drop.sheet(number)
-            piece = drop.octets(sheet.uid, 0, PIECE)
-            fit = _fit(session, sheet, drop, piece)
-        except Gone:
-            session.answer(GONE)
+        begun = _begun(session, drop, number)
+        if isinstance(begun, Response):
+            session.answer(begun)
             return
-        except OSError:
-            session.answer(UNREADABLE)
-            return
-        if not fit:
-            session.answer(NEEDS_UTF8)
-            return
-        message = Outgoing(number if retrieving else 0, sheet)
-        if len(piece) >= sheet.size:
-            session.core.send_message(piece)
+        message = Outgoing(number if retrieving else 0, begun.uid, begun.size)
+        session.unsent += len(begun.octets)
+        if len(begun.octets) >= begun.size:
+            session.core.send_message(begun.octets)
             self._finished(session, drop, message)
-            return
+        else:
+            self._stream(session, drop, message, begun.octets)
+
+    def _stream(self, session: Session, drop: Maildrop, message: Outgoing, first: bytes) -> None:
         session.core.begin_body()
-        self._at = len(piece)
-        if session.core.send_body(piece):
+        self._at = len(first)
+        if session.core.send_body(first):
             self._message = message
         else:
             session.core.end_body()
@@ -83,13 +79,14 @@ class Sending:
         if message is None:
             return
         try:
-            piece = drop.octets(message.sheet.uid, self._at, PIECE)
+            piece = drop.octets(message.uid, self._at, PIECE)
         except OSError:
             self._message = None
             core.abort()
             return
         self._at += len(piece)
-        if not piece or not core.send_body(piece) or self._at >= message.sheet.size:
+        session.unsent += len(piece)
+        if not piece or not core.send_body(piece) or self._at >= message.size:
             self._message = None
             core.end_body()
             self._finished(session, drop, message)
@@ -98,17 +95,30 @@ class Sending:
         counts = session.counts
         if message.number:
             counts.retrieved += 1
-            counts.octets += message.sheet.size
+            counts.octets += message.size
             drop.retrieved.add(message.number)
         else:
             counts.tops += 1
 
 
-def _fit(session: Session, sheet: Sheet, drop: Maildrop, piece: bytes) -> bool:
+def _begun(session: Session, drop: Maildrop, number: int) -> Begun | Response:
+    """Read the beginning of a message, or say why not."""
+    try:
+        begun = drop.begin(number, PIECE)
+        return begun if _fit(session, drop, begun) else NEEDS_UTF8
+    except Gone:
+        return GONE
+    except OSError:
+        return UNREADABLE
+
+
+def _fit(session: Session, drop: Maildrop, begun: Begun) -> bool:
     """See whether the client may have this header: octets that are no UTF-8 were never an internationalised one."""
     if session.core.utf8 or session.office.habits.raw_headers:
         return True
-    header = piece[: sheet.header] if sheet.header <= len(piece) else drop.octets(sheet.uid, 0, sheet.header)
+    if len(begun.octets) >= begun.size and begun.octets.isascii():
+        return True
+    header = drop.header(begun)
     if header.isascii():
         return True
     try:

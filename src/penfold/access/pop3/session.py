@@ -36,6 +36,7 @@ _NO_TLS = Response.no("TLS is not available", "SYS/PERM")
 
 TURN = 256  # events handled before others have their turn; so much output counts as one more
 _STEP = 4096
+_BATCH = 32768  # PERF: messages are written together up to here: a write costs as much as all the rest of a small one
 
 
 class Pop3Session:
@@ -56,6 +57,7 @@ class Pop3Session:
         "office",
         "sending",
         "transmission",
+        "unsent",
         "user",
     )
 
@@ -73,6 +75,7 @@ class Pop3Session:
         self._ends = inf
         self._busy = self._held = self._connected = False
         self._ended = ""
+        self.unsent = 0
 
     # -- called by the link
 
@@ -159,9 +162,13 @@ class Pop3Session:
                 event = core.next_event()
                 if not isinstance(event, Signal):
                     handlers[type(event)](self, event)
-                elif event is not PAUSED or not core.sending:
+                elif event is PAUSED and core.sending:
+                    left -= self._flush() // _STEP
+                else:
                     break
-            left -= 1 + self._flush() // _STEP
+            left -= 1
+            if self.unsent >= _BATCH:
+                left -= self._flush() // _STEP
             if left <= 0 and not self._busy:
                 self.wait(asyncio.sleep(0), lambda _: None)
         self._flush()
@@ -189,6 +196,7 @@ class Pop3Session:
     def _flush(self) -> int:
         """Write what there is to say; gives how much it was."""
         out = self.core.data_to_send()
+        self.unsent = 0
         if out:
             self.link.write(out)
         return len(out)

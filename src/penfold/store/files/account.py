@@ -218,16 +218,16 @@ class FilesAccount:
 
     def make(self, name: str) -> FilesMailbox:
         """Make a mailbox and what is missing above it. Raises Refusal, OSError."""
-        for each in (*above(name), name):
-            if each not in self._spots:
-                self.layout.make(each)
-                self._spots = self.layout.spots()
-                self.touch(Kind.TREE, self.named(each) if self._spots[each].selectable else None)
+        for each in self.missing(name):
+            self.layout.make(each)
+            self._spots = self.layout.spots()
+            self.touch(Kind.TREE, self.named(each))
         return self.named(name)
 
     def missing(self, name: str) -> list[str]:
         """Name what is to be made for there to be a mailbox of that name."""
-        return [each for each in (*above(name), name) if each not in self._spots]
+        wanted = (*above(name), name) if self.layout.nested else (name,)
+        return [each for each in wanted if each not in self._spots]
 
     # -- mailboxes
 

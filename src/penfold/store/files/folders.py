@@ -16,6 +16,7 @@ from penfold.store.change import (
     CreateAccount,
     Delete,
     DeleteAccount,
+    How,
     Purge,
     Rename,
     SetAcl,
@@ -114,7 +115,7 @@ def rename(state: State, change: Rename) -> Result:
         raise Refusal(Problem.ALREADY_EXISTS, f"{taken[0]} exists already")
     parents = account.missing(new)[:-1]
     account.afford(mailboxes=len(parents))
-    if parents:
+    if parents:  # of a format where each mailbox can have others below it
         account.make(parents[-1])
     for name in names:
         account.about(name)
@@ -180,13 +181,25 @@ def set_acl(state: State, change: SetAcl) -> Result:
     if change.rights is None:
         entries.pop(change.identifier, None)
     else:
-        try:
-            entries[change.identifier] = Ace(change.identifier, normal(change.rights))
-        except ValueError as error:
-            raise Refusal(Problem.CANNOT, str(error)) from None
+        entries[change.identifier] = Ace(change.identifier, _new_rights(entries.get(change.identifier), change))
     about.acl = tuple(entries.values())
     account.control.changed = True
     return Done(account.touch(Kind.TREE))
+
+
+def _new_rights(ace: Ace | None, change: SetAcl) -> str:
+    had = ace.rights if ace else ""
+    try:
+        named = normal(change.rights or "")
+    except ValueError as error:
+        raise Refusal(Problem.CANNOT, str(error)) from None
+    match change.how:
+        case How.ADD:
+            return normal(had + named)
+        case How.REMOVE:
+            return "".join(right for right in had if right not in named)
+        case How.REPLACE:
+            return named
 
 
 def set_metadata(state: State, change: SetMetadata) -> Result:

@@ -10,17 +10,20 @@ from penfold.formats.detect import Format
 from penfold.store.files.folder import Folder, Means
 from penfold.store.files.layout import Place, Spot
 from penfold.store.files.maildir import MaildirFolder
+from penfold.store.files.spool import SpoolFolder
+from penfold.store.files.spoolshape import MboxFile, MmdfFile
 
 
 def open_folder(place: Place, spot: Spot, control: str, means: Means) -> Folder:
     """Give the folder."""
-    writable = _writable(spot.path)
-    if not writable:
+    writable, maildir = _writable(spot.path), place.format is Format.MAILDIR
+    if not (writable and maildir):
         with contextlib.suppress(FileExistsError):
             means.fs.mkdir(control)
-    if place.format is Format.MAILDIR:
+    if maildir:
         return MaildirFolder(means, spot.path, control, writable=writable)
-    raise NotImplementedError(place.format)
+    shape = MmdfFile() if place.format is Format.MMDF else MboxFile()
+    return SpoolFolder(means, spot.path, control, shape, writable=writable, optional=spot.path == place.inbox)
 
 
 def _writable(path: str) -> bool:

@@ -43,7 +43,9 @@ class Spot(NamedTuple):
 
 
 class Layout(Protocol):
-    """The mailboxes of an account."""
+    """The mailboxes of an account. ``nested``: each can have others below it, and those above one are made with it."""
+
+    nested: bool
 
     def spots(self) -> dict[str, Spot]:
         """Find them all, by name."""
@@ -60,6 +62,8 @@ class Layout(Protocol):
 
 class MaildirLayout:
     """Maildir++."""
+
+    nested = True
 
     def __init__(self, fs: FileSystem, root: str) -> None:
         self._fs = fs
@@ -112,6 +116,7 @@ class TreeLayout:
         self._root = root
         self._inbox = inbox
         self._files = files
+        self.nested = not files
 
     def spots(self) -> dict[str, Spot]:
         """Find what may be mailboxes: files, or directories."""
@@ -120,6 +125,9 @@ class TreeLayout:
             mode = self._fs.stat(self._inbox).mode
             if modes.S_ISREG(mode) if self._files else modes.S_ISDIR(mode):
                 found[INBOX] = Spot(self._inbox)
+        if self._files and INBOX not in found and _is_directory(self._fs, self._root):
+            # Programs remove a spool file that is empty: the mailbox is there nevertheless.
+            found[INBOX] = Spot(self._inbox)
         return found
 
     def _below(self, above: str, depth: int) -> Iterator[tuple[str, Spot]]:
@@ -157,6 +165,8 @@ class TreeLayout:
         path = self._path(name)
         try:
             _make_above(self._fs, path)
+            if name == INBOX:
+                _make_above(self._fs, f"{self._root}/x")
             if self._files:
                 self._fs.create(path).close()
             else:

@@ -106,11 +106,13 @@ def _new(account: FilesAccount, message: Message, octets: bytes, flags: frozense
 
 
 def _check_uids(uids: list[int], following: int) -> None:
-    """Check that UIDs brought along from elsewhere ascend."""
+    """Check that UIDs brought along from elsewhere ascend, and that there are enough for the others."""
     for uid in uids:
         if uid and not following <= uid < MAX_UID:
             raise Refusal(Problem.CANNOT, f"UID {uid} has been passed")
         following = (uid or following) + 1
+    if following > MAX_UID:
+        raise Refusal(Problem.LIMIT, "the mailbox has no more UIDs")
 
 
 def _writable(box: FilesMailbox) -> None:
@@ -225,6 +227,7 @@ def transfer(
     if not (moving and account is other):
         other.afford(sum(len(each.octets) for each in new), len(new))
     _writable(target)
+    _check_uids([0] * len(rows), target.uidnext)
     if moving:
         _writable(source)
     found = target.folder.append(new)

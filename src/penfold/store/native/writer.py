@@ -131,7 +131,8 @@ class Writer:
             self._heal()
             state.begin()
             results = [[self._made(change) for change in batch] for batch in batches]
-            for account in state.touched():
+            accounts = list(state.touched())
+            for account in accounts:
                 account.flush()
             if state.group:
                 self._write(state)
@@ -141,7 +142,7 @@ class Writer:
             done.results.extend([refused] * len(batch) for batch in batches)
             return
         done.results.extend(results)
-        done.published.extend(each for each in (account.published() for account in state.touched()) if each)
+        done.published.extend(each for each in (account.published() for account in accounts) if each)
         state.committed()
         if self._log is not None and self._log.size > self._limit:
             self._checkpoint_or_report()
@@ -161,9 +162,12 @@ class Writer:
             raise OSError("the disk is full")
         state.big.settle()
         self._append(group.payload(state.uidvalidity))
-        self._broken = True
-        group.carry_out(self._files)
-        self._broken = False
+        try:
+            group.carry_out(self._files)
+        except OSError:
+            # It is durable: what is in doubt is only how much of it is in the files.
+            self._broken = True
+            self._heal()
 
     def _append(self, payload: list[bytes]) -> None:
         log = self._log or self._begin_log()

@@ -4,23 +4,23 @@ import pytest
 from tests.pop3_material import ALICE, LOGIN, ONE, Talk
 
 from penfold.access.pop3 import Habits
-from penfold.access.pop3.maildrop import Maildrop
 from penfold.access.pop3.sending import PIECE
 from penfold.net.link import Closing
 from penfold.store import Append, Message
+from penfold.store.memory.view import MemoryView
 
 LINE = b"x" * 76 + b"\r\n"
 LARGE = b"Subject: large\r\n\r\n" + LINE * 40_000  # 3 MB
 
 
-def reading(talk):
+def reading():
     """Count the pieces read from the store."""
     seen = []
-    octets = Maildrop.octets
+    body = MemoryView.body
 
-    def count(drop, uid, start, length):
+    def count(view, row, start=0, length=None):
         seen.append(start)
-        return octets(drop, uid, start, length)
+        return body(view, row, start, length)
 
     return seen, count
 
@@ -28,8 +28,8 @@ def reading(talk):
 def test_a_large_message_is_read_no_faster_than_the_client_reads(monkeypatch):
     with Talk(LARGE, room=100_000) as talk:
         talk.login()
-        seen, count = reading(talk)
-        monkeypatch.setattr(Maildrop, "octets", count)
+        seen, count = reading()
+        monkeypatch.setattr(MemoryView, "body", count)
         talk.session.received(memoryview(b"RETR 1\r\nNOOP\r\n"))
         talk.settle()
         assert len(talk.link.out) <= 100_000 + PIECE
@@ -94,8 +94,8 @@ def test_input_is_not_read_without_end_while_an_answer_is_owed():
 def test_top_of_a_large_message_reads_no_more_than_it_needs(monkeypatch):
     with Talk(LARGE) as talk:
         talk.login()
-        seen, count = reading(talk)
-        monkeypatch.setattr(Maildrop, "octets", count)
+        seen, count = reading()
+        monkeypatch.setattr(MemoryView, "body", count)
         assert talk.say("TOP 1 2").encode() == b"+OK Message follows\r\nSubject: large\r\n\r\n" + LINE * 2 + b".\r\n"
         assert seen == [0]
         assert talk.say("TOP 1 100000").encode().endswith(LINE + b".\r\n")
@@ -104,12 +104,12 @@ def test_top_of_a_large_message_reads_no_more_than_it_needs(monkeypatch):
 
 
 def failing_from(start):
-    octets = Maildrop.octets
+    body = MemoryView.body
 
-    def fail(drop, uid, at, length):
+    def fail(view, row, at=0, length=None):
         if at >= start:
             raise OSError(5, "Input/output error")
-        return octets(drop, uid, at, length)
+        return body(view, row, at, length)
 
     return fail
 
@@ -117,7 +117,7 @@ def failing_from(start):
 def test_a_message_that_cannot_be_read_is_refused(monkeypatch):
     with Talk(ONE) as talk:
         talk.login()
-        monkeypatch.setattr(Maildrop, "octets", failing_from(0))
+        monkeypatch.setattr(MemoryView, "body", failing_from(0))
         assert talk.say("RETR 1") == "-ERR [SYS/TEMP] This message cannot be read now\r\n"
         assert talk.say("TOP 1 0") == "-ERR [SYS/TEMP] This message cannot be read now\r\n"
         assert talk.session.counts.refused == 2
@@ -128,7 +128,7 @@ def test_a_message_that_cannot_be_read_is_refused(monkeypatch):
 def test_a_message_that_cannot_be_read_to_its_end_ends_the_connection(monkeypatch):
     with Talk(LARGE) as talk:
         talk.login()
-        monkeypatch.setattr(Maildrop, "octets", failing_from(3 * PIECE))
+        monkeypatch.setattr(MemoryView, "body", failing_from(3 * PIECE))
         said = talk.say("DELE 1", "RSET", "RETR 1", "QUIT")
         assert len(said) > 3 * PIECE
         assert not said.endswith(".\r\n")
