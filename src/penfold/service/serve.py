@@ -114,9 +114,7 @@ def works(certificates: Certificates, tallies: Tallies, metrics: Metrics | None 
         "receive": post(
             lambda place: Receive(place, certificates, tallies),
             user=lambda config: config.roles.user_receive,
-            own=lambda config: (
-                sockets.RECEIVE_OWN | {each.name for each in config.listen if not values.read_by(each)}
-            ),
+            own=lambda config: sockets.RECEIVE_OWN | {each.name for each in config.listen if not values.read_by(each)},
         ),
         "access": post(
             lambda place: Access(place, certificates, tallies),
