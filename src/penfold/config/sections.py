@@ -69,15 +69,15 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listener(Section, frozen=True, kw_only=True):
-    """One place where mail comes in or is read. A default makes it listen on this machine only: for the world, say so."""
+    """One place where mail comes in or is read. The default listens on this machine only: for the world, say so."""
 
     name: str = ""
     role: Annotated[
         str,
         Choice(
             "What is spoken here: `smtp` takes mail from other hosts, `submission` and `submissions` from our own "
-            "users who log in (RFC 6409, RFC 8314), `lmtp` from a trusted neighbour (RFC 2033; never relays). Users read "
-            "their mail by `imap` and `pop3`, or `imaps` and `pop3s`.",
+            "users who log in (RFC 6409, RFC 8314), `lmtp` from a trusted neighbour (RFC 2033; never relays). Users "
+            "read their mail by `imap` and `pop3`, or `imaps` and `pop3s`.",
             words=("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s"),
         ),
     ] = "smtp"
