@@ -150,6 +150,7 @@ class Account:
     def forget_box(self, box: Box) -> None:
         """Let a mailbox that was laid aside go for good, with its files. Octets stay until the pack is compacted."""
         del self.trash[box.id]
+        self.head.dead += box.octets()
         self.tree_changed = True
         for name in (box.index, box.journal):
             self._disk.group.remove(f"{self.folder}/{name}")

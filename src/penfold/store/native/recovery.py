@@ -54,7 +54,7 @@ def purge(state: State, change: Purge) -> Result:
         account.forget_box(box)
     head.forgotten = max(head.forgotten, change.before)
     for box in account.boxes():
-        box.purge(change.before)
+        head.dead += box.purge(change.before)
     return Done(head.modseq)
 
 

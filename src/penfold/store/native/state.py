@@ -188,7 +188,7 @@ class State:
             acl=parent.acl if parent else (),
         )
         account.slots += 1
-        box = Box(image, Slot(uidvalidity=self.uidvalidity), account)
+        box = Box(image, Slot(uidvalidity=self.uidvalidity, pack=account.head.generation), account)
         account.put(box)
         account.head.mailboxes += 1
         account.touch(Kind.TREE, box)
