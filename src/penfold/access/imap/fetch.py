@@ -137,19 +137,23 @@ def _piece(selected: Selected, uids: "array[int]", planned: Plan) -> "array[int]
     return uids[: max(fits, 1)]
 
 
+def _large(selected: Selected, uids: "array[int]") -> bool:
+    """Tell whether this is one message that makes several pieces."""
+    rows = selected.view.rows(uids)
+    return len(rows) == 1 and selected.view.columns([Column.SIZE], rows)[0][0] > _FULL
+
+
 def _some(client: Client, selected: Selected, uids: "array[int]", planned: Plan) -> Pieces:
     """Give the FETCH responses of the messages of a piece."""
-    if not planned.cut:
+    if not planned.cut and not (planned.whole and _large(selected, uids)):
         try:
             piece = message_rows(client, selected, uids, planned)
         except OSError:
-            planned = planned.one_by_one()
+            pass  # which message it is shows when they are read one by one
         else:
-            if len(piece) <= 2 * _FULL or not planned.whole:
-                yield piece
-                return None
-            planned = planned.one_by_one()
-    return (yield from _cut_rows(client, selected, uids, planned))
+            yield piece
+            return None
+    return (yield from _cut_rows(client, selected, uids, planned.one_by_one()))
 
 
 def _vanished(client: Client, selected: Selected, request: Fetch, since: int) -> bytes:
