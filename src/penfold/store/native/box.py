@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from penfold.store.annotation import in_order
 from penfold.store.base import Column, Mailbox
 from penfold.store.change import Annotation, MailboxId
 from penfold.store.flags import DELETED, SEEN
@@ -76,7 +77,7 @@ class Box:
 
     def notes(self) -> tuple[Annotation, ...]:
         """Give its annotations in order."""
-        return tuple(self.annotations[key] for key in sorted(self.annotations))
+        return in_order(self.annotations)
 
     @property
     def index(self) -> str:

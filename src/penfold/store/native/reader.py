@@ -15,13 +15,14 @@ import msgspec
 from penfold.fs.base import FileSystem
 from penfold.store.base import Counts, Mailbox, Tree
 from penfold.store.change import AccountId, MailboxId, Quota
-from penfold.store.native.account import granted, in_order
+from penfold.store.native.account import granted
 from penfold.store.native.folder import Folder
 from penfold.store.native.image import BoxImage
 from penfold.store.native.layout import account_folder, good_account
 from penfold.store.native.slots import Slot, Torn
 from penfold.store.native.view import NativeView
 from penfold.store.result import Problem, Refused
+from penfold.store.tree import in_order
 
 _NO_ACCOUNT: Final = Refused(Problem.NONEXISTENT, "no such account")
 _NO_MAILBOX: Final = Refused(Problem.NONEXISTENT, "no such mailbox")

@@ -17,7 +17,6 @@ from penfold.store import change as changes
 from penfold.store.base import Bodies, Published
 from penfold.store.change import AccountId, Change
 from penfold.store.native import folders, messages, recovery
-from penfold.store.native.account import Refusal
 from penfold.store.native.compaction import Compaction, Plan
 from penfold.store.native.files import Files
 from penfold.store.native.folder import Folder
@@ -26,6 +25,7 @@ from penfold.store.native.log import LARGEST, LIMIT, Checkpoint, Log, LogHead, l
 from penfold.store.native.replay import Replay, cut
 from penfold.store.native.slots import SLOT, Torn, pack_head, pack_slot
 from penfold.store.native.state import SPILL, Limits, State
+from penfold.store.refusal import Refusal
 from penfold.store.rendering import Summarise
 from penfold.store.result import Problem, Refused, Result
 

@@ -1,6 +1,7 @@
 """The formats of the native store: what is written is read, what is torn is noticed."""
 
 from array import array
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -30,7 +31,7 @@ def test_rows_cut_by_blocks_follow_one_another_and_never_overlap(first, count):
         pieces += [(*span.column(name),) for name in (Column.UID, Column.FLAGS, Column.MODSEQ, Column.GONE)]
         pieces.append(span.facts())
     ends = sorted((offset, offset + length) for offset, length in pieces)
-    assert all(end <= start for (_, end), (start, _) in zip(ends, ends[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(ends))
     assert not ends or index.extent(first + count) >= ends[-1][1]
 
 
