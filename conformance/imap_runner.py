@@ -73,7 +73,7 @@ class FakeLink:
     def __init__(self, tls: TlsFacts | None = None, room: int | None = None) -> None:
         self.peer, self.local = Peer("192.0.2.1", 4321), Peer("192.0.2.99", 143)
         self.tls, self.credentials = tls, None
-        self.out, self.closing, self.time, self.due = b"", False, 100.0, None
+        self.out, self.closing, self.time, self.due = bytearray(), False, 100.0, None
         self.room, self.paused, self.aborted = room, False, False
         self.started_tls: Any = None
         self.writes: list[int] = []
@@ -108,7 +108,7 @@ class FakeLink:
         self.started_tls = context
 
     def take(self) -> bytes:
-        out, self.out = self.out, b""
+        out, self.out = bytes(self.out), bytearray()
         return out
 
 

@@ -227,7 +227,14 @@ class Workload:
                 raise
 
     def compact(self) -> None:
-        return
+        if isinstance(NativeReader(self.disk, ROOT).tree(ACCOUNTS[0]), Refused):
+            return
+        try:
+            assert self.writer.compact(ACCOUNTS[0])
+        except OSError:
+            if self.disk.fault is None:
+                raise
+        assert self.disk.fault or shown(self.disk) == self.snapshots[self.step]
 
     def restart(self) -> None:
         if self.random.random() < 0.5:

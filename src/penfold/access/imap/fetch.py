@@ -8,13 +8,14 @@ Standards: RFC 9051 §6.4.5, §7.5.2; RFC 7162 §3.1.4.1, §3.2.6; RFC 2180 §4.
 """
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Coroutine, Iterator
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, Final, NamedTuple
 
 from penfold.access.imap import fetch_sections, updates
 from penfold.access.imap.client import Answer, Client, Handler, Pieces
-from penfold.access.imap.fetch_columns import COLUMNS, Batch, columns
+from penfold.access.imap.fetch_columns import Batch, columns, has_column, is_whole
 from penfold.access.imap.refusals import ISSUED, NO_NUMBER
 from penfold.access.imap.selected import Selected
 from penfold.message.content_decoding import UnknownEncoding
@@ -33,24 +34,36 @@ _UNKNOWN_CTE = status.no("The transfer encoding is unknown", b"UNKNOWN-CTE")
 
 
 class Plan(NamedTuple):
-    r"""What to tell of each message: ``attributes`` by columns, ``cut`` one by one; ``told``: with flags."""
+    """What to tell of each message: ``shown`` of many at once, ``cut`` message by message."""
 
-    attributes: tuple[Attribute, ...]
+    shown: tuple[FetchItem, ...]
     cut: tuple[FetchItem, ...]
-    told: UidSet = UidSet()
 
     @property
     def batch(self) -> int:
-        """How many rows a piece has."""
-        return _HEAVY if self.cut or _RENDERED & set(self.attributes) else _LIGHT
+        """How many rows a piece has, at most."""
+        light = all(isinstance(item, Attribute) and item not in _RENDERED for item in self.shown)
+        return _LIGHT if light and not self.cut else _HEAVY
+
+    @property
+    def whole(self) -> bool:
+        """Whether whole messages are asked for, so that a piece is measured in octets."""
+        return any(map(is_whole, self.shown))
+
+    def one_by_one(self) -> "Plan":
+        """Cut all that is octets of messages."""
+        bodies = tuple(item for item in self.shown if is_whole(item))
+        return Plan(tuple(item for item in self.shown if not is_whole(item)), (*bodies, *self.cut))
 
 
 def plan(items: tuple[FetchItem, ...], *, uid_only: bool = False) -> Plan:
     """Sort items into those with columns and those without."""
-    attributes = tuple(item for item in items if isinstance(item, Attribute) and item in COLUMNS)
+    shown = tuple(item for item in items if has_column(item))
     if uid_only:  # RFC 9586 §3.3: the UID is the number of the response already
-        attributes = tuple(item for item in attributes if item is not Attribute.UID)
-    return Plan(attributes, tuple(item for item in items if item not in COLUMNS))
+        shown = tuple(item for item in shown if item is not Attribute.UID)
+    cut = tuple(item for item in items if not has_column(item))
+    planned = Plan(shown, cut)
+    return planned.one_by_one() if cut else planned
 
 
 def fetch(client: Client, command: Command) -> "Answer | Pieces | Coroutine[Any, Any, Answer | Pieces]":
@@ -82,9 +95,10 @@ async def _seen_first(
         )
         (result,) = await client.store.apply([change])
         selected.view.refresh()
-        if isinstance(result, Flagged):
+        if isinstance(result, Flagged) and result.changed:
             selected.hush(result.changed, result.modseq)
-            planned = planned._replace(told=result.changed)
+            if Attribute.FLAGS not in planned.shown:
+                planned = planned._replace(shown=(Attribute.FLAGS, *planned.shown))
     return _answer(client, selected, request, uids, planned)
 
 
@@ -101,18 +115,45 @@ def _answer(client: Client, selected: Selected, request: Fetch, uids: "array[int
     if request.vanished and request.changed_since is not None:
         yield _vanished(client, selected, request, request.changed_since)
     wanted = _changed(selected, request, uids)
-    missing = 0
-    for start in range(0, len(wanted), planned.batch):
-        some = wanted[start : start + planned.batch]
+    missing = start = 0
+    while start < len(wanted):
+        some = _piece(selected, wanted[start : start + planned.batch], planned)
+        start += len(some)
         missing += len(some) - len(selected.view.rows(some))
-        if planned.cut:
-            failed = yield from _cut_rows(client, selected, some, planned)
-            if failed is not None:
-                return failed
-        else:
-            yield message_rows(client, selected, some, planned)
+        failed = yield from _some(client, selected, some, planned)
+        if failed is not None:
+            return failed
     done = "UID FETCH completed" if request.uid else "FETCH completed"
     return status.ok(ISSUED, codes.EXPUNGEISSUED) if missing else status.ok(done)
+
+
+def _piece(selected: Selected, uids: "array[int]", planned: Plan) -> "array[int]":
+    """Take as many of these messages as make a piece."""
+    rows = selected.view.rows(uids)
+    if not planned.whole or len(rows) != len(uids):
+        return uids
+    sizes = selected.view.columns([Column.SIZE], rows)[0]
+    fits = bisect_right(list(accumulate(sizes)), _FULL)
+    return uids[: max(fits, 1)]
+
+
+def _large(selected: Selected, uids: "array[int]") -> bool:
+    """Tell whether this is one message that makes several pieces."""
+    rows = selected.view.rows(uids)
+    return len(rows) == 1 and selected.view.columns([Column.SIZE], rows)[0][0] > _FULL
+
+
+def _some(client: Client, selected: Selected, uids: "array[int]", planned: Plan) -> Pieces:
+    """Give the FETCH responses of the messages of a piece."""
+    if not planned.cut and not (planned.whole and _large(selected, uids)):
+        try:
+            piece = message_rows(client, selected, uids, planned)
+        except OSError:
+            pass  # which message it is shows when they are read one by one
+        else:
+            yield piece
+            return None
+    return (yield from _cut_rows(client, selected, uids, planned.one_by_one()))
 
 
 def _vanished(client: Client, selected: Selected, request: Fetch, since: int) -> bytes:
@@ -129,7 +170,7 @@ def _vanished(client: Client, selected: Selected, request: Fetch, since: int) ->
 def message_rows(client: Client, selected: Selected, uids: "array[int]", planned: Plan) -> bytes:
     """Give the FETCH responses of some messages, by columns alone."""
     rows = selected.view.rows(uids)
-    shown = columns(Batch(selected, rows, client.utf8), planned.attributes)
+    shown = columns(Batch(selected, rows, client.utf8), planned.shown)
     found = selected.view.columns([Column.UID], rows)[0] if len(rows) else ()
     if client.uid_only:
         return fetch_rows(found, shown, verb=b"UIDFETCH")
@@ -165,12 +206,10 @@ def _message(
     client: Client, selected: Selected, uid: int, message: fetch_sections.Opened, planned: Plan
 ) -> Iterator[bytes]:
     """Write one response. Whatever can go wrong with a message goes wrong before the first piece."""
-    if uid in planned.told and Attribute.FLAGS not in planned.attributes:
-        planned = planned._replace(attributes=(*planned.attributes, Attribute.FLAGS))
     head = message_rows(client, selected, array("I", (uid,)), planned)[:-3]
     for item in planned.cut:
         fetch_sections.prepare(message, item)
-    before = head + (b" " if planned.attributes else b"")
+    before = head + (b" " if planned.shown else b"")
     for item in planned.cut:
         for part in fetch_sections.answer(message, item):
             yield before + part if before else part

@@ -5,13 +5,15 @@ PERF: nothing is made per row but the row itself; dates are written from two tab
 Standards: RFC 9051 §7.5.2; RFC 7162 §3.1.4; RFC 8474 §5.1, §5.2; RFC 8514 §4.2; RFC 8970 §3
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from penfold.access.imap.selected import Selected
+from penfold.message.sections import answered_by_common
 from penfold.protocols.imap import dates, quoting
-from penfold.protocols.imap.fetching import Attribute
+from penfold.protocols.imap.fetching import Attribute, FetchItem, Section, Text
 from penfold.protocols.imap.rows import Column as Shown
 from penfold.store import Column, Item, Rows
 from penfold.store.objectid import email_id, thread_id
@@ -94,6 +96,23 @@ def _previews(batch: Batch, label: bytes) -> Shown:
     return Shown(label.partition(b" ")[0], [quoting.string(bytes(text), utf8=batch.utf8) for text in texts])
 
 
+def fields(batch: Batch, section: Section) -> Shown:
+    """Give the column of header fields that are all kept beside the messages.
+
+    PERF: one expression over a header of 8 fields takes 1.4 µs; nothing else that keeps their order was faster.
+    """
+    names = b"|".join(re.escape(name) for name in section.fields)
+    chosen = re.compile(rb"^(?:%b)[ \t]*:.*\n(?:[ \t].*\n)*+" % names, re.IGNORECASE | re.MULTILINE).findall
+    headers = batch.selected.view.rendered(Item.COMMON, batch.rows)
+    return Shown(section.label, [quoting.literal(b"".join(chosen(header)) + b"\r\n") for header in headers])
+
+
+def bodies(batch: Batch, section: Section) -> Shown:
+    """Give the column of whole messages. Raises OSError where one is no longer to be had."""
+    view = batch.selected.view
+    return Shown(section.label, [quoting.literal(bytes(view.body(row))) for row in batch.rows])
+
+
 COLUMNS: Final[Mapping[Attribute, Callable[[Batch, bytes], Shown]]] = MappingProxyType(
     {
         Attribute.BODYSTRUCTURE: _rendered(Item.BODYSTRUCTURE),
@@ -112,6 +131,35 @@ COLUMNS: Final[Mapping[Attribute, Callable[[Batch, bytes], Shown]]] = MappingPro
 )
 
 
-def columns(batch: Batch, attributes: Iterable[Attribute]) -> list[Shown]:
-    """Give the columns of attributes, all of which are in ``COLUMNS``."""
-    return [COLUMNS[each](batch, each.value.encode()) for each in attributes]
+def has_column(item: FetchItem) -> bool:
+    """Tell whether an item can be told of many messages at once."""
+    if isinstance(item, Attribute):
+        return item in COLUMNS
+    return is_common(item) or is_whole(item)
+
+
+def is_common(item: FetchItem) -> bool:
+    """Tell whether an item is header fields that are kept beside the message."""
+    return (
+        isinstance(item, Section)
+        and item.text is Text.FIELDS
+        and not item.part
+        and item.partial is None
+        and answered_by_common(item.fields)
+    )
+
+
+def is_whole(item: FetchItem) -> bool:
+    """Tell whether an item is the whole message."""
+    return isinstance(item, Section) and item.text is Text.ALL and not (item.part or item.partial or item.decoded)
+
+
+def columns(batch: Batch, items: Iterable[FetchItem]) -> list[Shown]:
+    """Give the columns of items that have one. Raises OSError where octets are no longer to be had."""
+    return [_column(batch, each) for each in items]
+
+
+def _column(batch: Batch, item: FetchItem) -> Shown:
+    if isinstance(item, Attribute):
+        return COLUMNS[item](batch, item.value.encode())
+    return fields(batch, item) if is_common(item) else bodies(batch, item)

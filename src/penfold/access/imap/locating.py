@@ -27,7 +27,7 @@ async def place_of(client: Client, name: str) -> Place | None:
 async def locate(client: Client, name: str, rights: str = "", *, missing: Status = NO_MAILBOX) -> Place | Status:
     """Find a mailbox that is there and in which the client has these rights, or say why not."""
     place = await place_of(client, name)
-    if place is None or place.box is None or (not place.rights and rights):
+    if place is None or place.box is None or not place.rights:
         return missing
     if not set(rights) <= set(place.rights):
         # SECURITY: who may not even look a mailbox up does not learn that it is there.

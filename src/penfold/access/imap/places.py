@@ -53,6 +53,8 @@ def rights_in(who: Who, tree: Tree, box: Mailbox) -> str:
 
 async def find(store: MailStore, people: People, who: Who, name: str) -> Place | None:
     """Find a mailbox by the name the client knows; None if there is no such place for it."""
+    if name == OTHERS.removesuffix(SEPARATOR):
+        return None
     if not name.startswith(OTHERS):
         tree = await store.tree(who.account)
         return None if isinstance(tree, Refused) else place_in(who, tree, "", name)

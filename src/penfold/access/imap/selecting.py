@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from penfold.access.imap import resync, updates
 from penfold.access.imap.client import Answer, Client, Handler, Pieces
 from penfold.access.imap.locating import locate
-from penfold.access.imap.refusals import NO_RIGHT, refused
+from penfold.access.imap.refusals import refused
 from penfold.access.imap.selected import Selected
 from penfold.protocols.imap import codes, responses, status
 from penfold.protocols.imap.events import Command
@@ -24,11 +24,10 @@ async def select(client: Client, command: Command) -> "Answer | Pieces":
     before = client.selected
     client.deselect()
     client.condstore = client.condstore or request.condstore or request.resync is not None
-    place = await locate(client, request.mailbox)
+    place = await locate(client, request.mailbox, "r")
     if isinstance(place, status.Status):
         return place
-    if "r" not in place.rights or place.box is None:
-        return NO_RIGHT
+    assert place.box is not None
     view = await client.store.open(place.account, place.box.id)
     if isinstance(view, Refused):
         return refused(view)
@@ -76,7 +75,7 @@ def _facts(client: Client, selected: Selected) -> Iterator[bytes]:
     yield responses.coded(b"UIDVALIDITY", counts.uidvalidity, "UIDs are valid")
     yield responses.coded(b"UIDNEXT", counts.uidnext, "Predicted next UID")
     if client.service.settings.offers("CONDSTORE"):
-        yield responses.coded(b"HIGHESTMODSEQ", counts.highestmodseq, "Highest mod-sequence")
+        yield responses.coded(b"HIGHESTMODSEQ", selected.told, "Highest mod-sequence")
     box = selected.place.box
     if box is not None and client.service.settings.offers("OBJECTID"):
         yield responses.untagged(status.Kind.OK, "Mailbox identifier", codes.mailbox_id(box.id))

@@ -182,7 +182,8 @@ class ImapSession:
         try:
             outcome = await waiting
         except Exception as error:  # noqa: BLE001 - the session loop
-            self.service.log.fault(self, error)
+            if not self.link.closing:
+                self.service.log.fault(self, error)
             outcome = FAULT
         if self.link.closing:
             if isinstance(outcome, Generator):

@@ -145,10 +145,8 @@ def _quota(client: Client, root: str, tree: Tree) -> Pieces:
 
 async def get_quota_root(client: Client, command: Command) -> "Answer | Pieces":
     """Answer GETQUOTAROOT."""
-    place = await locate(client, command.request.mailbox)
-    if isinstance(place, status.Status):
-        return place
-    return _quota_root(client, place) if "r" in place.rights else NO_RIGHT
+    place = await locate(client, command.request.mailbox, "r")
+    return place if isinstance(place, status.Status) else _quota_root(client, place)
 
 
 def _quota_root(client: Client, place: Place) -> Pieces:

@@ -10,7 +10,7 @@ from typing import Final
 from penfold.access.imap.client import Answer, Client, Handler, Pieces
 from penfold.access.imap.locating import locate
 from penfold.access.imap.places import Place
-from penfold.access.imap.refusals import NO_RIGHT, refused
+from penfold.access.imap.refusals import refused
 from penfold.protocols.imap.events import Command
 from penfold.protocols.imap.listing import Datum, StatusOf
 from penfold.protocols.imap.responses import status_of
@@ -36,11 +36,10 @@ async def status(client: Client, command: Command) -> "Answer | Pieces":
     """Answer STATUS."""
     request: StatusOf = command.request
     client.condstore = client.condstore or Datum.HIGHESTMODSEQ in request.data
-    place = await locate(client, request.mailbox)
+    place = await locate(client, request.mailbox, "r")
     if isinstance(place, Status):
         return place
-    if "r" not in place.rights or place.box is None:
-        return NO_RIGHT
+    assert place.box is not None
     (counts,) = await client.store.status(place.account, [place.box.id])
     if isinstance(counts, Refused):
         return refused(counts)

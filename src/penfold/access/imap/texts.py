@@ -7,7 +7,6 @@ Standards: RFC 9051 §6.4.4 (TEXT, BODY, HEADER); RFC 5255 §4.5
 Trust: octets from anybody; linear time.
 """
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -18,12 +17,12 @@ from penfold.message.searchable import OVERLAP, body_texts, field_texts, header_
 from penfold.message.structure import octets, scan
 
 _CHUNK: Final = 2048  # headers searched in one blob
-# What shows that octets may say something else than they seem to: encoded words, transfer encodings, charsets that
-# write other scripts in ASCII, and everything that is not ASCII.
-_ENCODED_FIELD: Final = re.compile(rb"=\?|[\x80-\xff\x1b]")
-_ENCODED_TEXT: Final = re.compile(
-    rb"[\x80-\xff\x1b]|=\?|base64|quoted-printable|uuencode|x-uue|utf-?7|utf-?16|utf-?32|hz-gb|ebcdic|cp037|cp500",
-    re.IGNORECASE,
+_ESCAPE: Final = b"\x1b"
+# What shows that ASCII octets may say something else than they seem to: encoded words, transfer encodings, and charsets
+# that write other scripts in ASCII.
+_ENCODED: Final = (
+    *(b"=?", b"base64", b"quoted-printable", b"uuencode", b"x-uue", _ESCAPE),
+    *(b"utf-7", b"utf7", b"utf-16", b"utf16", b"utf-32", b"utf32", b"hz-gb", b"ebcdic", b"cp037", b"cp500"),
 )
 
 
@@ -39,8 +38,8 @@ class FieldTest:
     def __init__(self, field: str, value: str) -> None:
         self._name = field.encode()
         self._value = fold(value)
+        self._octets = self._value.encode() if self._value.isascii() else b""
         self._word = _word(self._value)
-        self._start = re.compile(rb"^" + re.escape(self._name) + rb"[ \t]*:", re.MULTILINE)
 
     def holds(self, header: bytes) -> bool:
         """Look into one header."""
@@ -49,35 +48,61 @@ class FieldTest:
     def among(self, headers: "Sequence[bytes | memoryview[int]]") -> Iterator[int]:
         """Give the places of the headers that hold it.
 
-        PERF: 100,000 headers of 600 octets in 0.12 s, when few can match.
+        PERF: many headers are searched as one blob, for what is looked for and for what may hide it; only there is
+        looked at which field it is. 100,000 headers cost some 50 ms where little is found.
         """
         for start in range(0, len(headers), _CHUNK):
             some = headers[start : start + _CHUNK]
-            for place in self._candidates(some):
-                if self.holds(bytes(some[place])):
-                    yield start + place
+            sure, possible = self._candidates(some)
+            found = sure | {place for place in possible - sure if self.holds(bytes(some[place]))}
+            yield from (start + place for place in sorted(found))
 
-    def _candidates(self, headers: "Sequence[bytes | memoryview[int]]") -> Sequence[int]:
-        blob = b"\0".join(headers)
-        ends = list(accumulate(len(header) + 1 for header in headers))
-        found = set(_places(self._start, blob.lower(), ends))
+    def _candidates(self, headers: "Sequence[bytes | memoryview[int]]") -> tuple[set[int], set[int]]:
+        """Give the places of headers that hold it for sure, and of those that may."""
+        blob = b"\n" + b"".join(headers).lower()
+        ends = list(accumulate(map(len, headers)))
+        sure: set[int] = set()
+        possible: set[int] = set()
+        if not blob.isascii() or _ESCAPE in blob:
+            possible.update(place for place, each in enumerate(headers) if _odd(bytes(each)))
         if not self._value:
-            return sorted(found)
-        encoded = set(_places(_ENCODED_FIELD, blob, ends))
-        if self._value.isascii():
-            encoded |= set(_places(re.compile(re.escape(self._word)), blob.lower(), ends))
-        return sorted(found & encoded)
+            possible.update(bisect_right(ends, at) for at, _ in self._lines(blob, b"\n" + self._name))
+            return sure, possible
+        for at, _ in self._lines(blob, b"=?"):
+            possible.add(bisect_right(ends, at))
+        for at, end in self._lines(blob, self._word) if self._word else ():
+            judged = self._judge(blob, at, end)
+            if judged is not None:
+                (sure if judged else possible).add(bisect_right(ends, at))
+        return sure, possible
+
+    def _judge(self, blob: bytes, begin: int, end: int) -> bool | None:
+        """Tell of a line with the word whether it holds the value: yes, no (None), or that one must look (False)."""
+        if blob[begin + 1 : begin + 2] in (b" ", b"\t") or blob[end + 1 : end + 2] in (b" ", b"\t"):
+            return False
+        at = blob.find(self._octets, begin + len(self._name) + 1, end)
+        if at < 0:
+            return None
+        return self._octets.strip() == self._octets and blob.find(b"=?", begin, end) < 0
+
+    def _lines(self, blob: bytes, needle: bytes) -> Iterator[tuple[int, int]]:
+        """Give begin (a line feed) and end of lines with the needle: those of the field, and all continuations."""
+        own = b"\n" + self._name
+        at = blob.find(needle)
+        while at >= 0:
+            begin = blob.rfind(b"\n", 0, at + 1)
+            end = blob.find(b"\n", at + 1)
+            if end < 0:
+                end = len(blob)
+            if blob.startswith((b"\n ", b"\n\t"), begin) or (
+                blob.startswith(own, begin) and blob[begin + len(own) : begin + len(own) + 1] in b": \t"
+            ):
+                yield begin, end
+            at = blob.find(needle, end)
 
 
-def _places(pattern: "re.Pattern[bytes]", blob: bytes, ends: list[int]) -> Iterator[int]:
-    """Give the headers of a blob in which a pattern is found, each once."""
-    at = 0
-    while (match := pattern.search(blob, at)) is not None:
-        place = bisect_right(ends, match.start())
-        if place >= len(ends):
-            return
-        yield place
-        at = ends[place]
+def _odd(header: bytes) -> bool:
+    return not header.isascii() or _ESCAPE in header
 
 
 class TextTest:
@@ -109,5 +134,8 @@ class TextTest:
         return False
 
     def _possible(self, data: bytes) -> bool:
-        """PERF: 3 µs for 4 KB, where decoding takes a hundred."""
-        return self._word in data.lower() or _ENCODED_TEXT.search(data) is not None
+        """PERF: 5 µs for 4 KB, where decoding takes a hundred."""
+        if not data.isascii():
+            return True
+        lower = data.lower()
+        return self._word in lower or any(mark in lower for mark in _ENCODED)

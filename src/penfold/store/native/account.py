@@ -11,9 +11,11 @@ from itertools import islice
 from typing import Final, Protocol
 from zlib import crc32
 
-from penfold.store.base import Kind, Published, Touched
-from penfold.store.change import INBOX, NO_MAILBOX, AccountId, Annotation, MailboxId, Quota
-from penfold.store.flags import Keywords, valid
+from penfold.store.allowance import afford
+from penfold.store.annotation import in_order
+from penfold.store.base import Kind, Published
+from penfold.store.change import NO_MAILBOX, AccountId, Annotation, MailboxId, Quota
+from penfold.store.flags import Keywords
 from penfold.store.names import above
 from penfold.store.native.box import Box
 from penfold.store.native.group import Group
@@ -21,18 +23,12 @@ from penfold.store.native.image import KEEP, Image, encode_image
 from penfold.store.native.layout import account_folder
 from penfold.store.native.slots import SLOT, Head, Slot, pack_head, pack_slot
 from penfold.store.native.table import Table, key_of
-from penfold.store.result import Problem, Refused
+from penfold.store.publication import Publication
+from penfold.store.refusal import Refusal
+from penfold.store.result import Problem
 from penfold.store.thread import MOST_IDS
 
 EMPTY: Final = Image((), (), (), Quota(), (), 0, (), b"", 1)
-
-
-class Refusal(Exception):
-    """A change cannot be made; nothing was done."""
-
-    def __init__(self, problem: Problem, text: str) -> None:
-        super().__init__(text)
-        self.refused = Refused(problem, text)
 
 
 class Disk(Protocol):
@@ -66,9 +62,8 @@ class Account:
         self.names: dict[str, Box] = {box.name: box for box in self.mailboxes.values()}
         self.table = Table(head, read=self._read_table, write=self._write_table, drop=self._drop_table)
         self.tree_changed = False
-        self._published = head.modseq
+        self._publication = Publication(account, head.modseq)
         self._written = b""  # slot 0 as it is in its file
-        self._touched: dict[MailboxId, tuple[int, int]] = {}
         if head.modseq:
             self._written = pack_head(head)
 
@@ -111,29 +106,18 @@ class Account:
             box.changed = True
         if kind in {Kind.TREE, Kind.METADATA}:
             self.tree_changed = True
-        kinds, _ = self._touched.get(mailbox, (0, 0))
-        self._touched[mailbox] = (kinds | kind, self.head.modseq)
+        self._publication.touch(mailbox, kind, self.head.modseq)
         return self.head.modseq
 
     def published(self) -> Published | None:
         """Give what has changed since the last commit, once."""
-        if not self._touched:
-            return None
-        touched = tuple(Touched(mailbox, *what) for mailbox, what in self._touched.items())
-        before, self._published = self._published, self.head.modseq
-        self._touched = {}
-        return Published(self.id, before, self.head.modseq, touched)
+        return self._publication.take(self.head.modseq)
 
     def afford(self, storage: int = 0, messages: int = 0, mailboxes: int = 0) -> None:
         """Check that so much more is allowed. Raises Refusal."""
-        head, limits = self.head, self.limits
-        for more, had, limit, what in (
-            (storage, head.storage, limits.storage, "octets"),
-            (messages, head.messages, limits.messages, "messages"),
-            (mailboxes, head.mailboxes, limits.mailboxes, "mailboxes"),
-        ):
-            if limit and more > 0 and had + more > limit:
-                raise Refusal(Problem.OVER_QUOTA, f"{had + more} {what} are more than {limit}")
+        head = self.head
+        used = Quota(head.storage, head.messages, head.mailboxes)
+        afford(used, self.limits, Quota(storage, messages, mailboxes))
 
     def put(self, box: Box) -> None:
         """Enter a mailbox into the tree."""
@@ -150,24 +134,16 @@ class Account:
     def forget_box(self, box: Box) -> None:
         """Let a mailbox that was laid aside go for good, with its files. Octets stay until the pack is compacted."""
         del self.trash[box.id]
+        self.head.dead += box.octets()
         self.tree_changed = True
         for name in (box.index, box.journal):
             self._disk.group.remove(f"{self.folder}/{name}")
 
     def flag_bits(self, flags: tuple[str, ...], *, strict: bool = True) -> int:
         """Give the bits of flags, entering new keywords. Raises Refusal; if not strict, leaves out what has no room."""
-        good = tuple(flag for flag in flags if valid(flag))
-        if strict and len(good) != len(flags):
-            raise Refusal(Problem.CANNOT, "that is no flag")
-        missing = self.keywords.missing(good)
-        if len(missing) > self.keywords.free:
-            self.keywords.release(self._borne() | self.keywords.bits(good))
-        if strict and len(missing) > self.keywords.free:
-            raise Refusal(Problem.LIMIT, "too many keywords")
-        for keyword in missing[: self.keywords.free]:
-            self.keywords.enter(keyword)
+        for _ in range(self.keywords.admit(flags, self._borne, strict=strict)):
             self.touch(Kind.TREE)
-        return self.keywords.bits(good)
+        return self.keywords.bits(flags)
 
     def _borne(self) -> int:
         borne = 0
@@ -275,7 +251,7 @@ class Account:
 
     def notes(self) -> tuple[Annotation, ...]:
         """Give its annotations in order."""
-        return tuple(self.annotations[key] for key in sorted(self.annotations))
+        return in_order(self.annotations)
 
     def _read_table(self, generation: int, offset: int, length: int) -> bytes:
         return self.read(f"table.{generation}", offset, length)
@@ -292,9 +268,3 @@ def granted(image: Image, identifiers: Collection[str]) -> bool:
     return any(
         ace.identifier in identifiers and ace.rights for box in image.boxes if not box.deleted for ace in box.acl
     )
-
-
-def in_order(name: str) -> tuple[bool, list[str]]:
-    """Sort names: INBOX and what is below it first, then level by level."""
-    levels = name.split("/")
-    return (levels[0] != INBOX, levels)

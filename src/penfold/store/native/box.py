@@ -9,10 +9,10 @@ Standards: RFC 9051 §2.3.1.1; RFC 7162 §3.1
 import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
 from typing import Final, NamedTuple, Protocol
 
-from penfold.store.base import TYPECODES, Column, Mailbox
+from penfold.store.annotation import in_order
+from penfold.store.base import Column, Mailbox
 from penfold.store.change import Annotation, MailboxId
 from penfold.store.flags import DELETED, SEEN
 from penfold.store.native import index
@@ -77,7 +77,7 @@ class Box:
 
     def notes(self) -> tuple[Annotation, ...]:
         """Give its annotations in order."""
-        return tuple(self.annotations[key] for key in sorted(self.annotations))
+        return in_order(self.annotations)
 
     @property
     def index(self) -> str:
@@ -149,6 +149,11 @@ class Box:
             if absent and at != PURGED and (as_of is None or saved[row] <= as_of < absent):
                 found.append(row)
         return found
+
+    def octets(self) -> int:
+        """Count the octets of all messages that are not purged."""
+        gone = self.hot(Column.GONE)
+        return sum(self._sizes(array("I", (row for row, at in enumerate(gone) if at != PURGED))))
 
     def shown(self) -> Mailbox:
         """Describe it as the seam does."""
@@ -282,15 +287,12 @@ class Box:
         slot.first_unseen = uids[row] if row < len(uids) else 0
 
     def _write_rows(self, first: int, added: list[tuple[int, int, int, bytes]]) -> None:
-        done = 0
-        for span in index.spans(first, first + len(added)):
-            some = added[done : done + span.stop - span.first]
-            done += len(some)
-            columns = (*zip(*(each[:3] for each in some), strict=True), repeat(0, len(some)))
-            for name, values in zip(_HOT, columns, strict=True):
-                offset, _ = span.column(name)
-                self._files.write(self.index, offset, array(TYPECODES[name], values).tobytes())
-            self._files.write(self.index, span.facts()[0], b"".join(each[3] for each in some))
+        if added:
+            uids, flags, modseqs, facts = zip(*added, strict=True)
+            index.write_rows(self._put, first, (uids, flags, modseqs, (0,) * len(added)), facts)
+
+    def _put(self, offset: int, octets: bytes) -> None:
+        self._files.write(self.index, offset, octets)
 
     def _write_columns(self, rows: "array[int]", *names: Column) -> None:
         for first, last in _runs(rows, _GAP):

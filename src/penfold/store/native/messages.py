@@ -7,18 +7,21 @@ Standards: RFC 9051 §6.3.12, §6.4.3, §6.4.6, §6.4.7; RFC 3502; RFC 4315; RFC
 
 from array import array
 
+from penfold.store.allowance import check_uids
 from penfold.store.base import Column, Item, Kind
 from penfold.store.change import Append, ClaimRecent, Copy, Deliver, Expunge, How, Move, Replace, StoreFlags
 from penfold.store.flags import DELETED, words
 from penfold.store.native import rendered
-from penfold.store.native.account import Account, Refusal
+from penfold.store.native.account import Account
 from penfold.store.native.big import STUB
 from penfold.store.native.box import Box, Row
-from penfold.store.native.folders import make, missing
+from penfold.store.native.folders import make
 from penfold.store.native.index import BIG, Facts
-from penfold.store.native.state import State, spelled
+from penfold.store.native.state import State
+from penfold.store.refusal import Refusal
 from penfold.store.result import Claimed, Copied, Expunged, Flagged, Problem, Result, Stored
-from penfold.store.uidset import MAX_UID, UidSet
+from penfold.store.tree import missing, spelled
+from penfold.store.uidset import UidSet
 
 
 def deliver(state: State, change: Deliver) -> Result:
@@ -32,8 +35,8 @@ def deliver(state: State, change: Deliver) -> Result:
     if known:
         return known
     octets = state.octets(message)
-    _check_uids([message.uid], box.slot.uidnext if box else 1)
-    account.afford(len(octets), 1, 0 if box else len(missing(account, name)))
+    check_uids([message.uid], box.slot.uidnext if box else 1)
+    account.afford(len(octets), 1, 0 if box else len(missing(account.names, name)))
     box = box or make(state, account, name)
     flags = account.flag_bits(message.flags, strict=False)
     stored = _store(state, account, box, [state.row(account, message, octets, flags)])
@@ -59,7 +62,7 @@ def append(state: State, change: Append) -> Result:
     """Append all or none."""
     account = state.account(change.account)
     box = account.mailbox(change.mailbox)
-    _check_uids([message.uid for message in change.messages], box.slot.uidnext)
+    check_uids([message.uid for message in change.messages], box.slot.uidnext)
     contents = [state.octets(message) for message in change.messages]
     account.afford(sum(map(len, contents)), len(contents))
     account.flag_bits(tuple(flag for message in change.messages for flag in message.flags))
@@ -68,16 +71,6 @@ def append(state: State, change: Append) -> Result:
         for message, octets in zip(change.messages, contents, strict=True)
     ]
     return _store(state, account, box, rows)
-
-
-def _check_uids(uids: list[int], following: int) -> None:
-    """Check that UIDs brought along from elsewhere ascend, and that there are enough for the others."""
-    for uid in uids:
-        if uid and not following <= uid < MAX_UID:
-            raise Refusal(Problem.CANNOT, f"UID {uid} has been passed")
-        following = (uid or following) + 1
-    if following > MAX_UID:
-        raise Refusal(Problem.LIMIT, "the mailbox has no more UIDs")
 
 
 def _store(state: State, account: Account, box: Box, rows: list[Row]) -> Stored:
@@ -92,7 +85,7 @@ def replace(state: State, change: Replace) -> Result:
     old = source.live(UidSet.of([change.uid]))
     if not old:
         raise Refusal(Problem.NONEXISTENT, "the message to be replaced is gone")
-    _check_uids([change.message.uid], target.slot.uidnext)
+    check_uids([change.message.uid], target.slot.uidnext)
     octets = state.octets(change.message)
     account.afford(len(octets) - next(source.facts(old)).size)
     row = state.row(account, change.message, octets, account.flag_bits(change.message.flags))
@@ -159,7 +152,7 @@ def _transfer(state: State, change: Copy | Move, *, moving: bool) -> Result:
     places = source.live(change.uids)
     if not places:
         return Copied(target.id, target.slot.uidvalidity, UidSet(), UidSet(), target.slot.modseq)
-    _check_uids([0] * len(places), target.slot.uidnext)
+    check_uids([0] * len(places), target.slot.uidnext)
     rows = source.copies(places)
     if not (moving and account is other):
         other.afford(sum(row.facts.size for row in rows), len(rows))

@@ -7,12 +7,14 @@ from array import array
 
 from penfold.store.base import Column, Kind
 from penfold.store.change import INBOX, NO_MAILBOX, CreateAccount, DeleteAccount, Purge, Undelete
-from penfold.store.native.account import Account, Refusal
+from penfold.store.native.account import Account
 from penfold.store.native.box import Box
-from penfold.store.native.folders import make, missing
+from penfold.store.native.folders import make
 from penfold.store.native.layout import good_account
-from penfold.store.native.state import State, spelled
+from penfold.store.native.state import State
+from penfold.store.refusal import Refusal
 from penfold.store.result import Copied, Created, Done, Problem, Restored, Result
+from penfold.store.tree import missing, spelled
 from penfold.store.uidset import EVERY, UidSet
 
 
@@ -54,7 +56,7 @@ def purge(state: State, change: Purge) -> Result:
         account.forget_box(box)
     head.forgotten = max(head.forgotten, change.before)
     for box in account.boxes():
-        box.purge(change.before)
+        head.dead += box.purge(change.before)
     return Done(head.modseq)
 
 
@@ -122,7 +124,7 @@ def _alive(account: Account) -> set[int]:
 
 def _afford(account: Account, plan: "list[tuple[Box, array[int], str]]") -> None:
     sizes = [facts.size for box, rows, _ in plan for facts in box.facts(rows)]
-    names = {each for _, _, name in plan for each in missing(account, name)}
+    names = {each for _, _, name in plan for each in missing(account.names, name)}
     account.afford(sum(sizes), len(sizes), len(names))
 
 

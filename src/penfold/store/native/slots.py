@@ -15,8 +15,8 @@ from zlib import crc32
 import msgspec
 
 SLOT: Final = 128
-_HEAD: Final = struct.Struct("<QqqQQQQIIIIIIIIII")
-_BOX: Final = struct.Struct("<QQQQIIIIIIIIIIII")
+_HEAD: Final = struct.Struct("<QqqQQQQQIIIIIIIII")
+_BOX: Final = struct.Struct("<QQQQIIIIIIIIIIIII")
 _CRC: Final = struct.Struct("<I")
 
 
@@ -24,8 +24,9 @@ class Head(msgspec.Struct):
     """The account. ``modseq`` is its highest; ``deleted`` when it was, -1 once it is purged.
 
     ``forgotten``: deliveries before that time may happen again. ``pack``, ``cache`` and ``tree`` are lengths of files,
-    ``image`` and ``image_crc`` what the newest image of the tree in ``tree`` is. ``generation`` numbers pack and cache,
-    ``table`` and ``trees`` theirs; the table has ``1 << table_bits`` places, ``table_used`` of them taken.
+    ``image`` and ``image_crc`` what the newest image of the tree in ``tree`` is. ``dead`` octets of the pack are
+    purged, about: what copies share is counted with each. ``generation`` numbers pack and cache, ``table`` and
+    ``trees`` theirs; the table has ``1 << table_bits`` places, ``table_used`` of them taken.
     """
 
     modseq: int = 0
@@ -35,6 +36,7 @@ class Head(msgspec.Struct):
     cache: int = 0
     tree: int = 0
     storage: int = 0
+    dead: int = 0
     image: int = 0
     image_crc: int = 0
     messages: int = 0
@@ -44,13 +46,13 @@ class Head(msgspec.Struct):
     table_bits: int = 0
     table_used: int = 0
     trees: int = 0
-    spare: int = 0
 
 
 class Slot(msgspec.Struct):
     """A mailbox: what ``Counts`` has; ``rows`` in its index, ``purged`` of them; how long its journal is.
 
-    ``horizon``: what vanished up to this MODSEQ may be forgotten. ``generation`` numbers index and journal.
+    ``horizon``: what vanished up to this MODSEQ may be forgotten. ``generation`` numbers index and journal,
+    ``pack`` the pack and cache its rows speak of.
     """
 
     modseq: int = 0
@@ -69,6 +71,7 @@ class Slot(msgspec.Struct):
     generation: int = 0
     journal: int = 0
     purged: int = 0
+    pack: int = 0
 
 
 class Torn(Exception):

@@ -16,11 +16,11 @@ import msgspec
 
 from penfold.model import BodyRef
 from penfold.model.ids import base32
+from penfold.store.allowance import next_uidvalidity
 from penfold.store.base import Bodies, Column, Kind
 from penfold.store.change import AccountId, MailboxId, Message
-from penfold.store.names import BadName, mailbox_name
 from penfold.store.native import rendered
-from penfold.store.native.account import EMPTY, Account, Refusal
+from penfold.store.native.account import EMPTY, Account
 from penfold.store.native.big import BigBodies
 from penfold.store.native.box import Box, Row
 from penfold.store.native.files import Files
@@ -29,6 +29,7 @@ from penfold.store.native.image import BoxImage, Image, decode_image
 from penfold.store.native.index import BIG, Facts
 from penfold.store.native.layout import account_folder, good_account
 from penfold.store.native.slots import SLOT, Head, Slot, Torn, read_head, read_slot
+from penfold.store.refusal import Refusal
 from penfold.store.rendering import Summarise, summary_columns
 from penfold.store.result import Problem
 
@@ -171,13 +172,8 @@ class State:
         return int.from_bytes(self._random(8), "big") >> 1
 
     def make_mailbox(self, account: Account, name: str) -> Box:
-        """Make a mailbox of that name, which nobody bears.
-
-        UIDVALIDITY is the time, or one more than the last, whichever is greater: a clock set back repeats none.
-        """
-        self.uidvalidity = max(self.uidvalidity + 1, self.now)
-        while self.uidvalidity in account.adopted:
-            self.uidvalidity += 1
+        """Make a mailbox of that name, which nobody bears."""
+        self.uidvalidity = next_uidvalidity(self.uidvalidity, self.now, account.adopted)
         account.first_uidvalidity = account.first_uidvalidity or self.uidvalidity
         parent = account.nearest_above(name)
         image = BoxImage(
@@ -188,7 +184,7 @@ class State:
             acl=parent.acl if parent else (),
         )
         account.slots += 1
-        box = Box(image, Slot(uidvalidity=self.uidvalidity), account)
+        box = Box(image, Slot(uidvalidity=self.uidvalidity, pack=account.head.generation), account)
         account.put(box)
         account.head.mailboxes += 1
         account.touch(Kind.TREE, box)
@@ -252,11 +248,3 @@ class State:
             return self._bodies.open(content).read()
         except OSError as error:
             raise Refusal(Problem.UNAVAILABLE, f"the content cannot be read: {error.strerror}") from error
-
-
-def spelled(name: str) -> str:
-    """Give the one spelling of a name. Raises Refusal."""
-    try:
-        return mailbox_name(name)
-    except BadName as error:
-        raise Refusal(Problem.CANNOT, str(error)) from None

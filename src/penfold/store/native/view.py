@@ -3,47 +3,27 @@
 Standards: RFC 9051 §2.3; RFC 7162 §3.2.6
 """
 
+import errno
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import compress
-from typing import Final, Protocol
+from typing import Final
 
 from penfold.fs.mapped import Mapped
 from penfold.store.base import TYPECODES, Changes, Column, Counts, Item, Octets, Rows, Values
-from penfold.store.change import AccountId, MailboxId
 from penfold.store.native import index, rendered
 from penfold.store.native.big import STUB, read_stub
 from penfold.store.native.box import JOURNAL
-from penfold.store.native.image import BoxImage, Image
+from penfold.store.native.folder import Folder
+from penfold.store.native.image import BoxImage
 from penfold.store.native.index import BIG, COPY, PURGED
-from penfold.store.native.slots import Head, Slot, Torn
+from penfold.store.native.slots import Slot, Torn
 from penfold.store.roll import Roll, locate
 from penfold.store.uidset import UidSet
 
 _NOTHING: Final = Mapped(memoryview(b""), live=False)
 _SPARSE: Final = 16  # times as many rows are read as are wanted before they are read one by one
-
-
-class Folder(Protocol):
-    """The account."""
-
-    account: AccountId
-    head: Head
-    image: Image
-    boxes: dict[MailboxId, BoxImage]
-
-    def refresh(self) -> bytes:
-        """Come up to what is published."""
-
-    def steady_slot(self, place: int) -> tuple[bytes, Slot]:
-        """Read the slot of a mailbox, with its octets."""
-
-    def mapped(self, name: str) -> Mapped:
-        """Map one of its files as it is now."""
-
-    def read(self, name: str, offset: int, length: int) -> bytes:
-        """Read a piece of one of its files."""
 
 
 class NativeView:
@@ -60,6 +40,7 @@ class NativeView:
         self._octets, self._slot = folder.steady_slot(image.slot)
         self.uidvalidity = self._slot.uidvalidity
         self._index = self._pack = self._cache = _NOTHING
+        self._heir: NativeView | None = None
         self._map_index()
         self.roll = Roll(self._living(0), self._slot.uidnext)
         self._take()
@@ -93,6 +74,8 @@ class NativeView:
         ):
             self._map_index()
         if slot.generation != old.generation:
+            self._pack = self._cache = _NOTHING
+            self._heir = None
             self._compare()
             return
         if slot.journal != old.journal:
@@ -220,6 +203,12 @@ class NativeView:
 
     def rendered(self, item: Item, rows: Rows) -> "Sequence[Octets]":
         """Give what was rendered, one a row."""
+        try:
+            return self._rendered(item, rows)
+        except FileNotFoundError:
+            return self._elsewhere().rendered(item, self._rows_elsewhere(rows))
+
+    def _rendered(self, item: Item, rows: Rows) -> "Sequence[Octets]":
         found: list[Octets] = []
         for facts in self._facts(rows):
             octets = self._cached(facts.cache + facts.rendered)
@@ -234,11 +223,42 @@ class NativeView:
 
     def _cached(self, end: int) -> memoryview:
         if len(self._cache.octets) < end:
-            self._cache = self.folder.mapped(f"cache.{self.folder.head.generation}")
+            self._cache = self.folder.mapped(f"cache.{self._slot.pack}")
+            if len(self._cache.octets) < end:
+                raise FileNotFoundError(errno.ENOENT, "what was rendered is not there any more")
         return self._cache.octets
 
     def body(self, row: int, start: int = 0, length: int | None = None) -> "Octets":
         """Give octets of a message."""
+        try:
+            return self._body(row, start, length)
+        except FileNotFoundError:
+            (there,) = self._rows_elsewhere(range(row, row + 1))
+            return self._elsewhere().body(there, start, length)
+
+    @property
+    def pack(self) -> int:
+        """The generation of pack and cache its rows speak of."""
+        return self._slot.pack
+
+    def _elsewhere(self) -> "NativeView":
+        """After a compaction this process has not looked at: where the same messages lie now. Raises OSError."""
+        if self._heir is None:
+            self.folder.refresh()
+            image = self.folder.boxes.get(self.mailbox)
+            heir = NativeView(self.folder, image) if image is not None else self
+            if (heir.uidvalidity, heir.pack) == (self.uidvalidity, self.pack):
+                raise OSError(errno.ESTALE, "the message is not there any more")
+            self._heir = heir
+        return self._heir
+
+    def _rows_elsewhere(self, rows: Rows) -> Rows:
+        found = self._elsewhere().rows(self._pick(Column.UID, rows))
+        if len(found) != len(rows):
+            raise OSError(errno.ESTALE, "a message is not there any more")
+        return found
+
+    def _body(self, row: int, start: int, length: int | None) -> "Octets":
         facts = index.one(self._read, row)
         stop = facts.size if length is None else min(facts.size, start + length)
         if facts.bits & BIG:
@@ -248,9 +268,9 @@ class NativeView:
 
     def _packed(self, offset: int, length: int) -> memoryview:
         if len(self._pack.octets) < offset + length:
-            self._pack = self.folder.mapped(f"pack.{self.folder.head.generation}")
+            self._pack = self.folder.mapped(f"pack.{self._slot.pack}")
             if len(self._pack.octets) < offset + length:
-                raise OSError("the message is not there any more")
+                raise FileNotFoundError(errno.ENOENT, "the message is not there any more")
         return self._pack.octets[offset : offset + length]
 
     def changes(self, since: int) -> Changes:

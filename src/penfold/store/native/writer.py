@@ -15,14 +15,17 @@ from typing import Any, Final, NamedTuple
 from penfold.fs.base import FileSystem
 from penfold.store import change as changes
 from penfold.store.base import Bodies, Published
-from penfold.store.change import Change
+from penfold.store.change import AccountId, Change
 from penfold.store.native import folders, messages, recovery
-from penfold.store.native.account import Refusal
+from penfold.store.native.compaction import Compaction, Plan
 from penfold.store.native.files import Files
-from penfold.store.native.layout import prepare
+from penfold.store.native.folder import Folder
+from penfold.store.native.layout import account_folder, prepare
 from penfold.store.native.log import LARGEST, LIMIT, Checkpoint, Log, LogHead, logs
 from penfold.store.native.replay import Replay, cut
+from penfold.store.native.slots import SLOT, Torn, pack_head, pack_slot
 from penfold.store.native.state import SPILL, Limits, State
+from penfold.store.refusal import Refusal
 from penfold.store.rendering import Summarise
 from penfold.store.result import Problem, Refused, Result
 
@@ -217,6 +220,32 @@ class Writer:
         cut(self._fs, self._root, self._folder, Checkpoint(first, self.state.uidvalidity))
         self._broken = False
         self._next, self._last = first, (0, 0)
+
+    def compact(self, account: AccountId, plan: Plan | None = None) -> bool:
+        """Put an account in place that was laid anew, if it did not change meanwhile. Raises OSError.
+
+        Without a plan it is laid anew here and now.
+        """
+        self._heal()
+        try:
+            plan = plan or Compaction(self._fs, self._root, account).prepare()
+            now = Folder(self._fs, f"{self._root}/{account_folder(account)}", account)
+            if any(now.octets(place) != octets for place, octets in plan.before.items()):
+                return False
+        except Torn as error:
+            raise OSError("the account is damaged") from error
+        state, folder = self.state, account_folder(account)
+        state.begin()
+        for place, slot in sorted(plan.slots.items()):
+            state.group.write(f"{folder}/head", place * SLOT, pack_slot(slot))
+        state.group.write(f"{folder}/head", 0, pack_head(plan.head))
+        for name in plan.old:
+            state.group.remove(f"{folder}/{name}")
+        try:
+            self._write(state)
+        finally:
+            state.forget()
+        return True
 
     def _checkpoint_or_report(self) -> None:
         try:
