@@ -44,7 +44,7 @@ def opener(kind: Format):
     return open_files
 
 
-DRIVERS = {str(kind): Driver(opener(kind)) for kind in (Format.MAILDIR, Format.MBOX, Format.MMDF)}
+DRIVERS = {str(kind): Driver(opener(kind)) for kind in Format}
 
 
 class FilesHouse(House):

@@ -36,6 +36,7 @@ LACKS = {
     "maildir": FEW_KEYWORDS | BARE_OCTETS,
     "mbox": FLAT | BARE_OCTETS,
     "mmdf": FLAT | BARE_OCTETS,
+    "mh": BARE_OCTETS,
 }
 
 

@@ -8,7 +8,7 @@ Trust: the folder's owner wrote it; ranges stay ranges, so ``1-999999999`` costs
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 _LINE: Final = re.compile(rb"([^\s:]{1,200}):([ \t\d-]*)")
@@ -29,6 +29,9 @@ class Ranges:
 
     def __bool__(self) -> bool:
         return bool(self._ranges)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self._ranges)
 
     def with_numbers(self, numbers: Iterable[int]) -> "Ranges":
         """Give the set with more numbers in it."""
@@ -70,6 +73,24 @@ class Sequences:
     def add(self, name: str, number: int) -> None:
         """Put a message into a sequence."""
         self._added.setdefault(name, []).append(number)
+
+    def names(self) -> list[str]:
+        """Name the sequences that can be read."""
+        found = [match[1].decode("utf-8", "surrogateescape") for line in self._lines if (match := _LINE.match(line))]
+        return list(dict.fromkeys((*found, *self._added)))
+
+    def replace(self, name: str, numbers: Iterable[int]) -> None:
+        """Make a sequence hold exactly these messages; one that holds none is not written."""
+        self._added.pop(name, None)
+        place = self._find(name)
+        text = str(Ranges((number, number) for number in numbers))
+        line = f"{name}: {text}".encode()
+        if place is not None and text:
+            self._lines[place] = line
+        elif place is not None:
+            del self._lines[place]
+        elif text:
+            self._lines.append(line)
 
     def octets(self) -> bytes:
         """Write the file."""

@@ -10,6 +10,7 @@ from penfold.formats.detect import Format
 from penfold.store.files.folder import Folder, Means
 from penfold.store.files.layout import Place, Spot
 from penfold.store.files.maildir import MaildirFolder
+from penfold.store.files.mh import MhFolder
 from penfold.store.files.spool import SpoolFolder
 from penfold.store.files.spoolshape import MboxFile, MmdfFile
 
@@ -22,6 +23,8 @@ def open_folder(place: Place, spot: Spot, control: str, means: Means) -> Folder:
             means.fs.mkdir(control)
     if maildir:
         return MaildirFolder(means, spot.path, control, writable=writable)
+    if place.format is Format.MH:
+        return MhFolder(means, spot.path, control, writable=writable)
     shape = MmdfFile() if place.format is Format.MMDF else MboxFile()
     return SpoolFolder(means, spot.path, control, shape, writable=writable, optional=spot.path == place.inbox)
 

@@ -17,14 +17,14 @@ from typing import Final, NamedTuple, Protocol
 from penfold.formats.detect import Format
 from penfold.formats.folders import decode, encode, folder_names, folder_path
 from penfold.formats.maildir import make_maildir
-from penfold.fs.base import FileSystem
+from penfold.fs.base import FileSystem, Stat
 from penfold.store.change import INBOX
 from penfold.store.files.refusal import Refusal
 from penfold.store.names import MAX_DEPTH, BadName, mailbox_name
 from penfold.store.result import Problem
 
 _MESSAGE: Final = re.compile(r"[1-9]\d{0,8}|,.*")
-_PARTS: Final = ("cur", "new", "tmp")
+_LEAF: Final = 2  # links of a directory with none below it, where a file system counts them so
 
 
 class Place(NamedTuple):
@@ -136,16 +136,25 @@ class TreeLayout:
             if each.startswith(".") or each.endswith(".lock") or (not self._files and _MESSAGE.fullmatch(each)):
                 continue
             path = f"{directory}/{each}"
-            mode = self._mode(path)
             name = _spelled("/".join(decode(level) for level in f"{above}{each}".split("/")))
-            if not name:
+            facts = self._stat(path)
+            if not name or not facts:
                 continue
-            if modes.S_ISDIR(mode):
-                yield name, Spot(path, selectable=not self._files)
-                if depth < MAX_DEPTH:
+            if modes.S_ISDIR(facts.mode):
+                # PERF: a directory of two links has none below it, and is not listed: a folder may have many messages.
+                if self._files or facts.links == _LEAF or self._is_folder(path):
+                    yield name, Spot(path, selectable=not self._files)
+                if depth < MAX_DEPTH and (self._files or facts.links != _LEAF):
                     yield from self._below(f"{above}{each}/", depth + 1)
-            elif self._files and modes.S_ISREG(mode) and self._is_mailbox(path):
+            elif self._files and modes.S_ISREG(facts.mode) and self._is_mailbox(path):
                 yield name, Spot(path)
+
+    def _is_folder(self, path: str) -> bool:
+        """Tell a folder from a directory that only holds others."""
+        names = _names(self._fs, path)
+        if ".mh_sequences" in names or any(_MESSAGE.fullmatch(each) for each in names):
+            return True
+        return not any(_is_directory(self._fs, f"{path}/{each}") for each in names)
 
     def _is_mailbox(self, path: str) -> bool:
         try:
@@ -154,11 +163,11 @@ class TreeLayout:
         except OSError:
             return False
 
-    def _mode(self, path: str) -> int:
+    def _stat(self, path: str) -> Stat | None:
         try:
-            return self._fs.stat(path).mode
+            return self._fs.stat(path)
         except FileNotFoundError:
-            return 0
+            return None
 
     def make(self, name: str) -> None:
         """Make a file or a directory."""
@@ -170,25 +179,36 @@ class TreeLayout:
             if self._files:
                 self._fs.create(path).close()
             else:
-                self._fs.mkdir(path)
+                self._make_folder(path)
         except (NotADirectoryError, FileExistsError):
             raise Refusal(Problem.CANNOT, "a mailbox of this format has no others below it") from None
         self._fs.sync_directory(os.path.dirname(path))
 
+    def _make_folder(self, path: str) -> None:
+        """Make a directory, or make a folder of one that holds others only: sequences make the difference."""
+        with contextlib.suppress(FileExistsError):
+            self._fs.mkdir(path)
+        self._fs.create(f"{path}/.mh_sequences").close()
+        self._fs.sync_directory(path)
+
     def remove(self, name: str) -> None:
-        """Remove a file; of a directory what are messages, and itself if nothing else is in it."""
+        """Remove a file; of a directory what are messages, and itself if there are no others below it."""
         path = self._path(name)
-        if not modes.S_ISDIR(self._mode(path)):
+        facts = self._stat(path)
+        if facts and not modes.S_ISDIR(facts.mode):
             self._fs.unlink(path)
+        elif self._files:
+            try:
+                self._fs.rmdir(path)
+            except OSError:
+                raise Refusal(Problem.CANNOT, "there are mailboxes below it") from None
         else:
             for each in _names(self._fs, path):
                 if _MESSAGE.fullmatch(each) or each.startswith("."):
                     with contextlib.suppress(OSError):
                         self._fs.unlink(f"{path}/{each}")
-            try:
+            with contextlib.suppress(OSError):
                 self._fs.rmdir(path)
-            except OSError:
-                raise Refusal(Problem.CANNOT, "there are mailboxes below it") from None
         self._fs.sync_directory(os.path.dirname(path))
 
     def rename(self, old: str, new: str) -> None:

@@ -19,7 +19,7 @@ look; a name of a removed message in the list is struck off.
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from penfold.formats import letters, uidlist
@@ -27,8 +27,8 @@ from penfold.formats.lines import lf
 from penfold.formats.maildir import make_maildir, safe_host
 from penfold.formats.replacing import content, replace
 from penfold.formats.uidlist import UidList
-from penfold.fs.locks import LockKind, LockPolicy, hold
 from penfold.store.files.folder import Found, Means, New, Snapshot
+from penfold.store.files.uidfile import UidFile
 
 _TIME: Final = re.compile(r"\d{1,12}(?=\.)")
 _WIRE: Final = re.compile(r",W=(\d{1,10})(?=[,:]|$)")
@@ -47,13 +47,12 @@ class MaildirFolder:
         self._path = path
         self._control = path if writable else control
         self._courier = not self._has(uidlist.DOVECOT) and self._has(uidlist.COURIER)
-        self._list_path = f"{self._control}/{uidlist.COURIER if self._courier else uidlist.DOVECOT}"
-        self._list: UidList | None = None
+        name = uidlist.COURIER if self._courier else uidlist.DOVECOT
+        self._uids = UidFile(means, f"{self._control}/{name}", courier=self._courier)
         self._names: dict[str, str] = {}  # base name -> ``cur/NAME``
         self._keywords: list[str] = []
         self._flags: dict[str, frozenset[str]] = {}
         self._stamp: tuple[float, ...] = ()
-        self._list_stamp: tuple[float, ...] = ()
         self._looked = 0.0
 
     def make(self) -> None:
@@ -74,7 +73,7 @@ class MaildirFolder:
         if any(base not in names for base in self._names):
             names = self._listed() | names if self._times() != stamp else names
         self._read_keywords()
-        found = self._uids(names)
+        found = self._uids.with_all(names, _by_time)
         self._names = names
         self._stamp, self._looked = (*stamp[:2], *self._times()[2:]), now
         messages = [self._found(base, uid, found, known) for base, uid in found.uids.items() if base in names]
@@ -83,7 +82,7 @@ class MaildirFolder:
     def _times(self) -> tuple[float, ...]:
         """Give the newest time first, then what must be the same for nothing to have changed."""
         parts = [self._fs.stat(f"{self._path}/{part}").mtime for part in ("cur", "new")]
-        return (max(parts), *parts, *self._stat(self._list_path), *self._stat(f"{self._path}/{letters.DOVECOT}"))
+        return (max(parts), *parts, *self._uids.stamp(), *self._stat(f"{self._path}/{letters.DOVECOT}"))
 
     def _stat(self, path: str) -> tuple[float, ...]:
         try:
@@ -132,56 +131,13 @@ class MaildirFolder:
 
     # -- UIDs
 
-    def _uids(self, names: dict[str, str]) -> UidList:
-        """Give the list, with all of ``names`` in it."""
-        found = self._read_list()
-        if found is not None and all(name in found.uids for name in names):
-            return found
-        with self._locked():
-            self._list_stamp = ()
-            found = self._read_list() or UidList(self._means.uidvalidity())
-            uidlist.kept(found, names)
-            for name in sorted((name for name in names if name not in found.uids), key=_by_time):
-                found.give(name)
-            self._write_list(found)
-        return found
-
-    def _read_list(self) -> UidList | None:
-        stamp = self._stat(self._list_path)
-        if self._list is None or stamp != self._list_stamp:
-            text = content(self._fs, self._list_path)
-            self._list, self._list_stamp = uidlist.parse(text) if text is not None else None, stamp
-        return self._list
-
-    def _append_list(self, found: UidList, names: Sequence[str]) -> None:
-        """Add lines, as Dovecot does. CRASH: a torn last line names no file; the next look gives that one a new UID."""
-        lines = "".join(found.line(name, courier=self._courier) for name in names).encode("utf-8", "surrogateescape")
-        with contextlib.closing(self._fs.open(self._list_path, write=True)) as file:
-            whole = file.read_at(max(0, file.size() - 1), 1) == b"\n"
-            if whole:
-                file.append([lines])
-                file.datasync()
-        if not whole:
-            self._write_list(found)
-        self._list_stamp = self._stat(self._list_path)
-
-    def _write_list(self, found: UidList) -> None:
-        replace(self._fs, self._list_path, found.octets(courier=self._courier))
-        self._list, self._list_stamp = found, self._stat(self._list_path)
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        order = LockPolicy(order=(LockKind.DOTLOCK,), wait=self._means.locks.wait, stale=120.0)
-        with hold(self._list_path, -1, order, self._means.clock):
-            yield
-
     def adopt(self, uidvalidity: int, uidnext: int) -> None:
         """Begin a new list."""
-        with self._locked():
+        with self._uids.locked():
             found = UidList(uidvalidity, uidnext)
             for name in sorted(self._listed(), key=_by_time):
                 found.give(name)
-            self._write_list(found)
+            self._uids.write(found)
 
     # -- keywords
 
@@ -213,7 +169,7 @@ class MaildirFolder:
 
     def append(self, batch: Sequence[New]) -> list[Found]:
         """Write all into ``tmp``, then rename them into the mailbox, then enter their UIDs."""
-        with self._locked():
+        with self._uids.locked():
             self._enter(flag for new in batch for flag in new.flags)
             found, known = self._entered()
             written = [self._write(new) for new in batch]
@@ -225,9 +181,9 @@ class MaildirFolder:
                 raise
             done = self._enter_uids(found, batch, written, targets)
             if known:
-                self._append_list(found, [base for base, _ in written])
+                self._uids.add(found, [base for base, _ in written])
             else:
-                self._write_list(found)
+                self._uids.write(found)
         self._settle()
         return done
 
@@ -236,13 +192,11 @@ class MaildirFolder:
 
         PERF: where nothing has changed since the last look, nothing is listed.
         """
-        known, found = not self.changed(), self._read_list()
+        known, found = not self.changed(), self._uids.read()
         if not known:
             self._names = self._listed()
         if found is None or not all(name in found.uids for name in self._names):
-            known, found = False, found or UidList(self._means.uidvalidity())
-            for name in sorted((name for name in self._names if name not in found.uids), key=_by_time):
-                found.give(name)
+            known, found = False, self._uids.entered(self._names, _by_time)
         return found, known
 
     def _settle(self) -> None:
@@ -309,7 +263,7 @@ class MaildirFolder:
         """Rename each to the letters of its flags."""
         wanted = {flag for _, each in flags for flag in each}
         if letters.enter(self._keywords, wanted) != self._keywords:
-            with self._locked():
+            with self._uids.locked():
                 self._enter(wanted)
         done = [self._mark(base, each) for base, each in flags]
         self._sync_names()
