@@ -6,15 +6,17 @@
 
 import asyncio
 import contextlib
+import queue
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from random import Random
-from typing import Self
+from typing import Self, TypeAlias
 
 from conformance.pop3_runner import MESSAGES, TIMESTAMP, UIDS, Transcript, canonical, server_settings
 
-from penfold.access.pop3 import Habits, Holder, MemoryLocks, Pop3Session, PostOffice
+from penfold.access.pop3 import FULL, Habits, Holder, MemoryLocks, Pop3Session, PostOffice
 from penfold.access.pop3.opening import LAST_LOGIN
 from penfold.directory.answers import Tables
 from penfold.directory.authenticator import BAD, Authenticator, Granted, Refused, ScramAccount
@@ -53,6 +55,7 @@ from penfold.store import Refused as StoreRefused
 from penfold.store.memory import MemoryStore
 from penfold.transport.receive.login import SaslLogin
 
+Furnish: TypeAlias = "Callable[[House], Awaitable[None]]"
 _ADDRESS = Address("alice", "mx.example.test")
 _NAMES = ("alice", "busy", "often", "broken", "stuck", "grüße")
 _UNAVAILABLE = StoreRefused(Problem.UNAVAILABLE, "as arranged")
@@ -306,41 +309,41 @@ class SessionPeer:
         """A session tells no events."""
 
 
-def _host(transcript: Transcript, started: threading.Event, stop: list[object], ports: list[int]) -> None:
-    async def main() -> None:
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
-        driver = Driver()
-        implicit = transcript.settings.get("tls") == "yes"
-        context = server_context(self_signed(["mx.example.test"]))
-        house = House(transcript.settings, driver.spawn, tls=context)
-        await house.furnish()
-        listener = Listener(
-            driver,
-            [bind_tcp("127.0.0.1", 0)],
-            lambda: Pop3Session(house.office, "Ap000001"),
-            tls=(lambda: context) if implicit else None,
-        )
-        listener.start()
-        ports.append(listener.addresses[0].port)
-        stop.append(lambda: loop.call_soon_threadsafe(over.set))
-        started.set()
-        await over.wait()
-        listener.stop()
-        await driver.cut()
-
-    asyncio.run(main())
+async def _host(transcript: Transcript, furnish: Furnish, serve: Callable[[int], None], over: asyncio.Event) -> None:
+    driver = Driver()
+    context = server_context(self_signed(["mx.example.test"]))
+    house = House(transcript.settings, driver.spawn, tls=context)
+    await furnish(house)
+    implicit = transcript.settings.get("tls") == "yes"
+    listener = Listener(
+        driver,
+        [bind_tcp("127.0.0.1", 0)],
+        lambda: Pop3Session(house.office, "Ap000001"),
+        tls=(lambda: context) if implicit else None,
+        refusal=FULL,
+    )
+    listener.start()
+    serve(listener.addresses[0].port)
+    await over.wait()
+    listener.stop()
+    await driver.cut()
 
 
 @contextlib.contextmanager
-def serving(transcript: Transcript) -> Iterator[int]:
+def serving(transcript: Transcript, furnish: Furnish = House.furnish) -> Iterator[int]:
     """Serve sessions on a loopback port, by the driver and the listener of the house; yields the port."""
-    started, stop, ports = threading.Event(), [], []
-    thread = threading.Thread(target=_host, args=(transcript, started, stop, ports))
+    ports: queue.SimpleQueue[tuple[int, Callable[[], None]]] = queue.SimpleQueue()
+
+    async def main() -> None:
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        stop = partial(loop.call_soon_threadsafe, over.set)
+        await _host(transcript, furnish, lambda port: ports.put((port, stop)), over)
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()
+    port, stop = ports.get(timeout=10)
     try:
-        assert started.wait(10)
-        yield ports[0]
+        yield port
     finally:
-        for end in stop:
-            end()
+        stop()
         thread.join(15)

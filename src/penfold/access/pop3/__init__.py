@@ -3,11 +3,12 @@
 from penfold.access.pop3.bulletin import Board
 from penfold.access.pop3.journal import Journal
 from penfold.access.pop3.lock import MemoryLocks, RangeLocks
-from penfold.access.pop3.office import Holder, PostOffice, timestamps
+from penfold.access.pop3.office import FULL, Holder, PostOffice, timestamps
 from penfold.access.pop3.policy import ClearText, Habits, offered
 from penfold.access.pop3.session import Pop3Session
 
 __all__ = [
+    "FULL",
     "Board",
     "ClearText",
     "Habits",

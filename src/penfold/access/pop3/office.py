@@ -22,6 +22,9 @@ from penfold.store.change import AccountId
 
 T = TypeVar("T")
 
+FULL = b"-ERR [SYS/TEMP] Too many connections, try again later\r\n"
+"""What a listener with no room for a client sends."""
+
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """Whose maildrop it is, as a log-in finds it.

@@ -1,14 +1,17 @@
 """A session and its maildrop: what it sees of INBOX, what it changes, and who else may be there."""
 
+import gc
+
 import pytest
 from tests.pop3_material import ALICE, LOGIN, ONE, THREE, TWO, Talk, uids
 
-from penfold.access.pop3 import Habits
+from penfold.access.pop3 import Habits, Journal, Pop3Session
 from penfold.access.pop3.maildrop import Maildrop
 from penfold.access.pop3.opening import LAST_LOGIN
 from penfold.model import Reply
 from penfold.net.link import Closing
 from penfold.store import NO_MAILBOX, Annotation, DeleteAccount, Expunge, Problem, Purge, Refused, SetMetadata
+from penfold.telemetry.events import Unrecorded
 
 
 def test_a_session_reads_what_is_in_the_inbox():
@@ -19,6 +22,36 @@ def test_a_session_reads_what_is_in_the_inbox():
         assert talk.say("TOP 1 0") == "+OK 48 octets\r\nFrom: ada@example.org\r\nSubject: one\r\n\r\n.\r\n".replace(
             "48", str(len(ONE) - 7)
         )
+
+
+def test_an_empty_maildrop_is_a_maildrop():
+    with Talk() as talk:
+        talk.login()
+        assert talk.say("STAT") == "+OK 0 0\r\n"
+        assert talk.say("LIST") == "+OK Listing follows\r\n.\r\n"
+        assert talk.say("UIDL") == "+OK Listing follows\r\n.\r\n"
+        assert talk.say("RETR 1") == "-ERR No such message\r\n"
+        assert talk.say("QUIT") == "+OK Bye\r\n"
+
+
+def test_a_session_that_has_ended_needs_no_cycle_collector():
+    def sessions():
+        return sum(isinstance(one, Pop3Session) for one in gc.get_objects())
+
+    with Talk(ONE) as talk:
+        object.__setattr__(talk.house.office, "log", Journal(Unrecorded(), talk.house.clock))
+        gc.collect()
+        before = sessions()
+        gc.disable()
+        try:
+            talk.login()
+            talk.say("STAT", "RETR 1", "UIDL", "DELE 1", "QUIT")
+            talk.session.closed(Closing.OURS)
+            assert sessions() == before + 1
+            del talk.session
+            assert sessions() == before
+        finally:
+            gc.enable()
 
 
 def test_what_arrives_during_a_session_is_not_seen_before_the_next():
