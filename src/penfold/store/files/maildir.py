@@ -172,18 +172,20 @@ class MaildirFolder:
         with self._uids.locked():
             self._enter(flag for new in batch for flag in new.flags)
             found, known = self._entered()
-            written = [self._write(new) for new in batch]
+            written: list[tuple[str, int]] = []
+            targets: list[str] = []
             try:
+                written.extend(self._write(new) for new in batch)
                 self._sync(f"{_TMP}/{base}" for base, _ in written)
-                targets = self._rename(batch, written)
+                self._rename(batch, written, targets)
+                done = self._enter_uids(found, batch, written, targets)
+                if known:
+                    self._uids.add(found, [base for base, _ in written])
+                else:
+                    self._uids.write(found)
             except OSError:
-                self._discard(f"{_TMP}/{base}" for base, _ in written)
+                self._take_back([*targets, *(f"{_TMP}/{base}" for base, _ in written)])
                 raise
-            done = self._enter_uids(found, batch, written, targets)
-            if known:
-                self._uids.add(found, [base for base, _ in written])
-            else:
-                self._uids.write(found)
         self._settle()
         return done
 
@@ -210,10 +212,14 @@ class MaildirFolder:
         path = f"{self._path}/{_TMP}/{base}"
         with contextlib.suppress(FileNotFoundError):
             self._fs.unlink(path)
-        with contextlib.closing(self._fs.create(path)) as file:
-            file.append([text])
-            with contextlib.suppress(OSError):
-                os.utime(file.fileno(), (new.internal, new.internal))
+        try:
+            with contextlib.closing(self._fs.create(path)) as file:
+                file.append([text])
+                with contextlib.suppress(OSError):
+                    os.utime(file.fileno(), (new.internal, new.internal))
+        except OSError:
+            self._take_back((f"{_TMP}/{base}",))
+            raise
         return base, len(text)
 
     def _sync(self, names: Iterable[str]) -> None:
@@ -225,20 +231,15 @@ class MaildirFolder:
             with contextlib.closing(self._fs.open(path, write=True)) as file:
                 file.datasync()
 
-    def _rename(self, batch: Sequence[New], written: Sequence[tuple[str, int]]) -> list[str]:
-        done: list[str] = []
-        try:
-            for new, (base, _) in zip(batch, written, strict=True):
-                info = letters.write_info(new.flags, self._keywords)
-                target = f"cur/{base}:2,{info}" if info else f"new/{base}"
-                self._fs.rename(f"{self._path}/{_TMP}/{base}", f"{self._path}/{target}")
-                done.append(target)
-            for part in {target[:3] for target in done}:
-                self._fs.sync_directory(f"{self._path}/{part}")
-        except OSError:
-            self._discard(done)
-            raise
-        return done
+    def _rename(self, batch: Sequence[New], written: Sequence[tuple[str, int]], done: list[str]) -> None:
+        """Give messages their names; ``done`` takes those that were given."""
+        for new, (base, _) in zip(batch, written, strict=True):
+            info = letters.write_info(new.flags, self._keywords)
+            target = f"cur/{base}:2,{info}" if info else f"new/{base}"
+            self._fs.rename(f"{self._path}/{_TMP}/{base}", f"{self._path}/{target}")
+            done.append(target)
+        for part in sorted({target[:3] for target in done}):
+            self._fs.sync_directory(f"{self._path}/{part}")
 
     def _enter_uids(
         self, found: UidList, batch: Sequence[New], written: Sequence[tuple[str, int]], targets: Sequence[str]
@@ -254,10 +255,13 @@ class MaildirFolder:
             done.append(Found(uid, base, flags, stored, len(new.octets), new.internal, target[0] == "n", new.uidl))
         return done
 
-    def _discard(self, names: Iterable[str]) -> None:
+    def _take_back(self, names: Iterable[str]) -> None:
+        """Remove what was written, forget the UIDs it was to have."""
         for name in names:
+            self._names.pop(name[4:].partition(":")[0], None)
             with contextlib.suppress(OSError):
                 self._fs.unlink(f"{self._path}/{name}")
+        self._uids.forget()
 
     def mark(self, flags: Sequence[tuple[str, frozenset[str]]]) -> list[bool]:
         """Rename each to the letters of its flags."""

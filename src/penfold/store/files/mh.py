@@ -180,10 +180,14 @@ class MhFolder:
         text = lf(new.octets)
         hidden = f"{self._path}/.{new.unique}"
         with contextlib.closing(self._fs.create(hidden, 0o400)) as file:
-            file.append([text])
-            with contextlib.suppress(OSError):
-                os.utime(file.fileno(), (new.internal, new.internal))
-            file.datasync()
+            try:
+                file.append([text])
+                with contextlib.suppress(OSError):
+                    os.utime(file.fileno(), (new.internal, new.internal))
+                file.datasync()
+            except OSError:
+                self._discard((hidden,))
+                raise
         return hidden
 
     def _number(self, batch: Sequence[New], hidden: Sequence[str], found: UidList) -> list[Found]:
@@ -206,6 +210,7 @@ class MhFolder:
             self._uids.write(found)
         except OSError:
             self._discard(linked)
+            self._uids.forget()
             for each in done:
                 self._numbers.pop(each.key, None)
             raise

@@ -64,6 +64,10 @@ class _New(NamedTuple):
     base: Base | None
 
 
+class StaleUids(OSError):
+    """UIDs that the caller knows mean other messages now."""
+
+
 class SpoolFolder:
     """One file. ``control`` is a directory of ours; ``optional``: a file that is not there is an empty mailbox."""
 
@@ -94,7 +98,7 @@ class SpoolFolder:
     def look(self, known: Mapping[str, object]) -> Snapshot:
         """Scan it, if it is not what was scanned last."""
         del known
-        with self._opened() as file:
+        with self._opened() as file, contextlib.suppress(StaleUids):
             self._come_up(file)
         self._news = False
         return Snapshot(self._base.uidvalidity, self._base.last + 1, [_found(each) for each in self._mail if each.uid])
@@ -130,7 +134,7 @@ class SpoolFolder:
         self._scan(file)
         self._news = True
         if before not in {0, self._base.uidvalidity}:
-            raise OSError(errno.ESTALE, "the mailbox has other UIDs now")
+            raise StaleUids(errno.ESTALE, "the mailbox has other UIDs now")
 
     def _scan(self, file: File | None) -> None:
         parts = list(self._shape.scan(file, file.size())) if file else []
@@ -307,8 +311,7 @@ class SpoolFolder:
                 file.append([mend, *texts])
                 file.datasync()
             except OSError:
-                with contextlib.suppress(OSError):
-                    file.truncate(begin)
+                self._take_back(file, begin)
                 raise
             self._take([*self._mail, *mail], base)
             self._remember(durable=False)
@@ -316,6 +319,14 @@ class SpoolFolder:
             _found(each)._replace(size=self._shape.size(new.octets), internal=new.internal, uidl=new.uidl)
             for each, new in zip(mail, batch, strict=True)
         ]
+
+    def _take_back(self, file: File, size: int) -> None:
+        """Leave the file as it was; where even that fails, it is scanned anew."""
+        self._stamp = None
+        with contextlib.suppress(OSError):
+            file.truncate(size)
+            if self._mail:
+                self._raise(file, self._base.last)
 
     def _new_mail(self, batch: Sequence[New], start: int) -> tuple[list[_Mail], list[bytes]]:
         mail: list[_Mail] = []

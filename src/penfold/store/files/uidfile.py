@@ -81,6 +81,10 @@ class UidFile:
             self.write(found)
         self._list, self._stamp = found, self.stamp()
 
+    def forget(self) -> None:
+        """Read it again next time: what was given has not been written."""
+        self._list = None
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold its lock. Raises Transient."""
