@@ -1,4 +1,4 @@
-"""A post office over the memory store, with the users and messages of the POP3 transcripts.
+"""A post office over the memory store (or another), with the users and messages of the POP3 transcripts.
 
 ``SessionPeer`` plays a session in memory, ``serving`` puts it behind the real listener. The users are those of
 ``pop3_runner``: what the application behind the core pretends there is arranged here for real.
@@ -15,6 +15,7 @@ from random import Random
 from typing import Self, TypeAlias
 
 from conformance.pop3_runner import MESSAGES, TIMESTAMP, UIDS, Transcript, canonical, server_settings
+from tests.stores import Opened
 
 from penfold.access.pop3 import FULL, Habits, Holder, MemoryLocks, Pop3Session, PostOffice
 from penfold.access.pop3.opening import LAST_LOGIN
@@ -47,9 +48,12 @@ from penfold.store import (
     CreateAccount,
     Created,
     Expunge,
+    MailStore,
     Message,
     Problem,
+    Result,
     SetMetadata,
+    Tree,
 )
 from penfold.store import Refused as StoreRefused
 from penfold.store.memory import MemoryStore
@@ -62,18 +66,25 @@ _UNAVAILABLE = StoreRefused(Problem.UNAVAILABLE, "as arranged")
 
 
 def account_of(user: str) -> AccountId:
-    return AccountId(f"a-{user}")
+    return AccountId(f"a-{user.encode('ascii', 'replace').decode().replace('?', '-')}")
 
 
-class TroubledStore(MemoryStore):
+class TroubledStore:
     """A store in which account ``broken`` cannot be read and nothing of ``stuck`` can be removed."""
 
-    async def tree(self, account: AccountId):
-        return _UNAVAILABLE if account == account_of("broken") else await super().tree(account)
+    def __init__(self, store: MailStore) -> None:
+        self._store = store
+        self.open = store.open
+        self.accounts = store.accounts
+        self.status = store.status
+        self.watch = store.watch
 
-    async def apply(self, changes: Sequence[Change]):
+    async def tree(self, account: AccountId) -> Tree | StoreRefused:
+        return _UNAVAILABLE if account == account_of("broken") else await self._store.tree(account)
+
+    async def apply(self, changes: Sequence[Change]) -> Sequence[Result]:
         good = [change for change in changes if not _stuck(change)]
-        results = iter(await super().apply(good))
+        results = iter(await self._store.apply(good) if good else ())
         return [_UNAVAILABLE if _stuck(change) else next(results) for change in changes]
 
 
@@ -124,12 +135,15 @@ class Silent:
 class House:
     """Store, door and office; ``spawn`` of whichever loop runs it. ``now`` is the POSIX time."""
 
-    def __init__(self, values: dict[str, str], spawn, *, habits: Habits | None = None, **more) -> None:
+    def __init__(
+        self, values: dict[str, str], spawn, *, store: MailStore | None = None, habits: Habits | None = None, **more
+    ) -> None:
         self.now = 1_700_000_000.0
         self.login_delay: int | None = 60
         self.expire: Expire = 30
         self.log, self.queue, self.locks = Silent(), MemoryQueue(), MemoryLocks()
-        self.store = TroubledStore(clock=self.clock, random=Random(1).randbytes, summarise=summary)
+        memory = MemoryStore(clock=self.clock, random=Random(1).randbytes, summarise=summary)
+        self.store = TroubledStore(store or memory)
         self.door = _door(self.queue, self.log, self.clock)
         self.office = PostOffice(
             store=self.store,
@@ -245,13 +259,15 @@ _FACTS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256)
 class SessionPeer:
     """A session over the memory store, driven in memory; closes its loop when left."""
 
-    def __init__(self, transcript: Transcript, *, house: House | None = None, link: MemoryLink | None = None) -> None:
+    def __init__(self, transcript: Transcript, open_: Callable[[], Awaitable[Opened]] | None = None) -> None:
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         values = transcript.settings
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if values.get("starttls") == "yes" else None
-        self.house = house or House(values, self._spawn, tls=context)
-        self.link = link or MemoryLink(_FACTS if values.get("tls") == "yes" else None)
+        self._opened = self._loop.run_until_complete(open_()) if open_ is not None else None
+        store = None if self._opened is None else self._opened.store
+        self.house = House(values, self._spawn, store=store, tls=context)
+        self.link = MemoryLink(_FACTS if values.get("tls") == "yes" else None)
         self.session = Pop3Session(self.house.office, "Ap000001")
         self._loop.run_until_complete(self.house.furnish())
         self.session.connected(self.link)
@@ -261,6 +277,8 @@ class SessionPeer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._opened is not None:
+            self._loop.run_until_complete(self._opened.close())
         self._loop.close()
 
     def _spawn(self, work) -> None:

@@ -1,11 +1,16 @@
-"""The POP3 transcripts hold for the session over the memory store, in memory and behind the real listener."""
+"""The POP3 transcripts hold for the session over the stores, in memory and behind the real listener."""
 
 import contextlib
+from pathlib import Path
+from random import Random
 
 import pytest
 from conformance.pop3_house import SessionPeer, serving
 from conformance.pop3_runner import Run, Transcript, transcripts
 from conformance.smtp_runner import TcpPeer
+from tests.stores import DRIVERS, Bodies, Clock, Given
+
+from penfold.message.summary import summary
 
 # What the application behind the core does otherwise than a post office.
 CORE_ONLY = {
@@ -18,6 +23,13 @@ FITTING = [one for one in transcripts() if one.name not in CORE_ONLY]
 @pytest.mark.parametrize("transcript", FITTING, ids=lambda transcript: transcript.name)
 def test_transcript_holds_over_a_session(transcript: Transcript) -> None:
     with SessionPeer(transcript) as peer:
+        Run(transcript, peer).play()
+
+
+@pytest.mark.parametrize("transcript", FITTING, ids=lambda transcript: transcript.name)
+def test_transcript_holds_over_a_session_with_the_native_store(transcript: Transcript, tmp_path: Path) -> None:
+    given = Given(tmp_path, Clock(), Random(1).randbytes, summary, Bodies())
+    with SessionPeer(transcript, lambda: DRIVERS["native"].open(given)) as peer:
         Run(transcript, peer).play()
 
 
