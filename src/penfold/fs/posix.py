@@ -39,7 +39,8 @@ class PosixFile:
 
     def write_at(self, offset: int, data: bytes) -> None:
         """Overwrite octets at ``offset``."""
-        _write_all(self._fd, [data], offset)
+        if os.pwrite(self._fd, data, offset) != len(data):
+            _write_all(self._fd, [data], offset)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Read up to ``length`` octets."""

@@ -7,7 +7,7 @@ from typing import Final
 from penfold.fs.base import File, FileSystem
 from penfold.store.native.layout import make_directory, remove
 
-MOST: Final = 256
+MOST: Final = 512
 
 
 class Files:
@@ -25,7 +25,8 @@ class Files:
         if file is None:
             file = self._opened(f"{self.root}/{path}")
             self._keep(path, file)
-        self._open.move_to_end(path)
+        else:
+            self._open.move_to_end(path)
         return file
 
     def read(self, path: str, offset: int, length: int) -> bytes:
@@ -54,6 +55,11 @@ class Files:
             if error.errno not in {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}:
                 raise
 
+    def trim(self, most: int) -> None:
+        """Close all but those used last."""
+        while len(self._open) > most:
+            self._open.popitem(last=False)[1].close()
+
     def close(self) -> None:
         """Close all."""
         for path in list(self._open):
@@ -61,8 +67,7 @@ class Files:
 
     def _keep(self, path: str, file: File) -> None:
         self._open[path] = file
-        while len(self._open) > self._most:
-            self._open.popitem(last=False)[1].close()
+        self.trim(self._most)
 
     def _close(self, path: str) -> None:
         file = self._open.pop(path, None)

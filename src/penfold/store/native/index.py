@@ -85,6 +85,10 @@ _COLD: "Final[dict[Column, tuple[int, _Code]]]" = {
 }
 _ARRIVED: Final = struct.Struct("<Q")
 _ARRIVED_AT: Final = 40
+_CACHE_AT: Final = 7  # in units of eight octets
+_U32: Final = struct.Struct("<I")
+_U64: Final = struct.Struct("<Q")
+_I64: Final = struct.Struct("<q")
 
 
 class Span(NamedTuple):
@@ -157,6 +161,14 @@ def strided(octets: bytes | memoryview, name: Column) -> "array[int]":
     return found
 
 
+def records(read: Read, first: int, stop: int) -> "array[int]":
+    """Read where what was rendered of rows begins."""
+    found = array("Q")
+    for span in spans(first, stop):
+        found.frombytes(memoryview(read(*span.facts())).cast("Q")[_CACHE_AT :: FACT // 8].tobytes())
+    return found
+
+
 def one(read: Read, row: int) -> Facts:
     """Read the facts of one row."""
     return next(facts(read, row, row + 1))
@@ -164,6 +176,9 @@ def one(read: Read, row: int) -> Facts:
 
 def write_rows(write: Write, first: int, hot: "Sequence[Sequence[int]]", cold: Sequence[bytes]) -> None:
     """Write new rows from row ``first`` on: the columns UID, flags, MODSEQ and gone, and facts as packed."""
+    if len(cold) == 1:
+        _write_row(write, first, hot, cold[0])
+        return
     done = 0
     for span in spans(first, first + len(cold)):
         stop = done + span.stop - span.first
@@ -171,6 +186,24 @@ def write_rows(write: Write, first: int, hot: "Sequence[Sequence[int]]", cold: S
             write(span.column(name)[0], array(TYPECODES[name], values[done:stop]).tobytes())
         write(span.facts()[0], b"".join(cold[done:stop]))
         done = stop
+
+
+def _write_row(write: Write, row: int, hot: "Sequence[Sequence[int]]", cold: bytes) -> None:
+    """PERF: what a delivery does, in half the time."""
+    if row < FIRST:
+        base, rows = HEADING, FIRST
+    else:
+        block, row = divmod(row - FIRST, BLOCK)
+        base, rows = _SECOND + block * _PITCH, BLOCK
+    (uid,), (flags,), (modseq,), (gone,) = hot
+    write(base + 4 * row, _U32.pack(uid))
+    base += 4 * rows
+    write(base + 8 * row, _U64.pack(flags))
+    base += 8 * rows
+    write(base + 8 * row, _U64.pack(modseq))
+    base += 8 * rows
+    write(base + 8 * row, _I64.pack(gone))
+    write(base + 8 * rows + FACT * row, cold)
 
 
 def arrived_after(read: Read, modseq: int, rows: int) -> int:

@@ -9,7 +9,7 @@ from array import array
 
 from penfold.store.allowance import check_uids
 from penfold.store.base import Column, Item, Kind
-from penfold.store.change import Append, ClaimRecent, Copy, Deliver, Expunge, How, Move, Replace, StoreFlags
+from penfold.store.change import INBOX, Append, ClaimRecent, Copy, Deliver, Expunge, How, Move, Replace, StoreFlags
 from penfold.store.flags import DELETED, words
 from penfold.store.native import rendered
 from penfold.store.native.account import Account
@@ -27,7 +27,8 @@ from penfold.store.uidset import UidSet
 def deliver(state: State, change: Deliver) -> Result:
     """Deliver once."""
     account = state.account(change.account)
-    name, message = spelled(change.name), change.message
+    name = change.name if change.name == INBOX else spelled(change.name)
+    message = change.message
     box = account.mailboxes.get(change.mailbox) or account.names.get(name)
     if box is None and not change.create:
         raise Refusal(Problem.NONEXISTENT, f"no mailbox is called {name}")

@@ -33,7 +33,7 @@ from penfold.store.refusal import Refusal
 from penfold.store.rendering import Summarise, summary_columns
 from penfold.store.result import Problem
 
-KEPT: Final = 1000  # accounts
+KEPT: Final = 2000  # accounts
 ROWS: Final = 1 << 20  # of mailboxes, kept in memory
 SPILL: Final = 256 * 1024
 
@@ -71,6 +71,8 @@ class State:
         self._bodies = bodies
         self._spill = spill
         self._accounts: OrderedDict[AccountId, Account] = OrderedDict()
+        self._counted: dict[AccountId, int] = {}  # rows of each that are in memory
+        self._rows = 0
         self._touched: dict[AccountId, Account | None] = {}  # None: purged in this group
 
     @property
@@ -116,6 +118,7 @@ class State:
             self.group.remove(prefix + name)
         self.group.drop(account.folder)
         del self._accounts[account.id]
+        self._rows -= self._counted.pop(account.id, 0)
         self._touched[account.id] = None
 
     def touched(self) -> Iterator[Account]:
@@ -131,14 +134,18 @@ class State:
         """Take note that the group is in the files, and let go of what was not used for longest."""
         for account in self.touched():
             account.committed()
+            self._rows += account.loaded - self._counted.get(account.id, 0)
+            self._counted[account.id] = account.loaded
         self.begin()
-        rows = sum(account.loaded for account in self._accounts.values()) if self._accounts else 0
-        while self._accounts and (len(self._accounts) > KEPT or rows > ROWS):
-            rows -= self._accounts.popitem(last=False)[1].loaded
+        while self._accounts and (len(self._accounts) > KEPT or self._rows > ROWS):
+            account_id, _ = self._accounts.popitem(last=False)
+            self._rows -= self._counted.pop(account_id, 0)
 
     def forget(self) -> None:
         """The group failed: let go of everything, to be read again."""
         self._accounts.clear()
+        self._counted.clear()
+        self._rows = 0
         self.begin()
 
     def _loaded(self, account: AccountId) -> Account | None:

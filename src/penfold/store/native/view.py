@@ -209,11 +209,17 @@ class NativeView:
             return self._elsewhere().rendered(item, self._rows_elsewhere(rows))
 
     def _rendered(self, item: Item, rows: Rows) -> "Sequence[Octets]":
-        found: list[Octets] = []
-        for facts in self._facts(rows):
-            octets = self._cached(facts.cache + facts.rendered)
-            first, stop = rendered.place(octets, facts.cache, item)
-            found.append(b"" if item is Item.UIDL and facts.bits & COPY else octets[first:stop])
+        if not rows:
+            return []
+        if isinstance(rows, range):
+            records = index.records(self._read, rows.start, rows.stop)
+        else:
+            records = array("Q", (index.one(self._read, row).cache for row in rows))
+        # Copies speak of older records than the rows before them: the last in the file is not that of the last row.
+        last = index.one(self._read, rows[records.index(max(records))])
+        found = rendered.take(self._cached(last.cache + last.rendered), records, item)
+        if item is Item.UIDL:
+            return [b"" if facts.bits & COPY else uidl for facts, uidl in zip(self._facts(rows), found, strict=True)]
         return found
 
     def _facts(self, rows: Rows) -> Iterator[index.Facts]:

@@ -253,6 +253,10 @@ class Writer:
         except OSError as error:
             self._report(f"a checkpoint of the store failed: {error.strerror or error}")
 
+    def idle(self) -> None:
+        """Nothing is to be done for a while: keep no account's files open."""
+        self._files.trim(0)
+
     def close(self) -> None:
         """Leave nothing to recover. Raises OSError: then there is something to recover."""
         try:
