@@ -64,10 +64,11 @@ async def _open(office: PostOffice, holder: Holder) -> Maildrop | Response:
     inbox = next((box.id for box in tree.mailboxes if box.name == INBOX), NO_MAILBOX)
     if inbox == NO_MAILBOX:
         return NEVER
-    if delay:
-        await _note(office, holder.account, LAST_LOGIN, now)
     await _post_bulletins(office, holder, inbox, notes)
-    return await _snapshot(office, holder, inbox)
+    opened = await _snapshot(office, holder, inbox)
+    if delay and isinstance(opened, Maildrop):
+        await _note(office, holder.account, LAST_LOGIN, now)
+    return opened
 
 
 async def _snapshot(office: PostOffice, holder: Holder, inbox: MailboxId) -> Maildrop | Response:
