@@ -1,6 +1,7 @@
 """SEARCH: by number and by UID, with the old answer or ESEARCH, saved for the next command.
 
-Standards: RFC 9051 §6.4.4, §7.3.4; RFC 3501 §6.4.4; RFC 4731; RFC 5182; RFC 7162 §3.1.5, §3.1.6; RFC 9394 §3.1
+Standards: RFC 9051 §6.4.4, §7.3.4; RFC 3501 §6.4.4; RFC 4731; RFC 5182; RFC 7162 §3.1.5, §3.1.6; RFC 7377;
+    RFC 9394 §3.1; RFC 9585
 Trust: keys are the client's; texts are looked at in pieces, between which others have their turn.
 """
 
@@ -8,7 +9,8 @@ from array import array
 from collections.abc import Generator, Sequence
 from typing import Final
 
-from penfold.access.imap.client import Answer, Client, Handler, Pieces
+from penfold.access.imap import groups
+from penfold.access.imap.client import Answer, Client, Handler, Outcome, Pieces
 from penfold.access.imap.matching import Matcher, Question, needs_text
 from penfold.access.imap.refusals import NO_NUMBER
 from penfold.access.imap.selected import Selected
@@ -17,17 +19,26 @@ from penfold.access.imap.updates import numbers
 from penfold.protocols.imap import responses, status
 from penfold.protocols.imap import search_keys as keys
 from penfold.protocols.imap.events import Command
-from penfold.protocols.imap.search_keys import SearchKey
+from penfold.protocols.imap.notifying import Which
+from penfold.protocols.imap.search_keys import SearchKey, uses_numbers
 from penfold.protocols.imap.searching import Returns, Search
-from penfold.store import Column, UidSet
+from penfold.store import Column, Refused, UidSet
 
+_PROGRESS: Final = 10.0  # seconds between two words about how far a search is (RFC 9585 §3)
 _TEXTS: Final = 32  # messages whose texts are looked at before others have their turn
+_NO_MAILBOX = status.bad("Select a mailbox first, or say where to search")
+_SELECTED: Final = frozenset({Which.SELECTED, Which.SELECTED_DELAYED})
 _CANNOT = status.no("This is not offered", b"CANNOT")
 
 
-def search(client: Client, command: Command) -> "Answer | Pieces":
+def search(client: Client, command: Command) -> Outcome:
     """Answer SEARCH and UID SEARCH."""
-    selected, request = client.view(), command.request
+    request: Search = command.request
+    if request.sources:
+        return _everywhere(client, command, request)
+    if client.selected is None:
+        return _NO_MAILBOX
+    selected = client.selected
     if _unknown_number(selected, request.key):
         return NO_NUMBER
     if request.returns is not None and (request.returns.update or request.returns.context):
@@ -50,8 +61,8 @@ def _unknown_number(selected: Selected, key: SearchKey) -> bool:
     return False
 
 
-def matching(client: Client, selected: Selected, key: SearchKey) -> "Generator[bytes, None, array[int]]":
-    """Find the UIDs of matching messages, ascending; yields nothing but chances for others."""
+def matching(client: Client, selected: Selected, key: SearchKey, tag: bytes) -> "Generator[bytes, None, array[int]]":
+    """Find the UIDs of matching messages, ascending; yields chances for others, and now and then how far it is."""
     question = Question(selected, client.saved, client.service.clock())
     texts: dict[SearchKey, TextTest | FieldTest] = {}
     known = selected.numbering.uids(1, selected.numbering.exists)
@@ -60,8 +71,13 @@ def matching(client: Client, selected: Selected, key: SearchKey) -> "Generator[b
     if not needs_text(key):
         return found
     matched = array("I")
+    tell = client.link.now() + _PROGRESS
     for start in range(0, len(found), _TEXTS):
-        yield b""
+        if client.link.now() < tell or not client.service.settings.offers("INPROGRESS"):
+            yield b""
+        else:
+            tell = client.link.now() + _PROGRESS
+            yield responses.progress(tag, start, len(found))
         some = selected.view.rows(found[start : start + _TEXTS])
         matched += _uids(selected, Matcher(question, deep=True, texts=texts).pick(key, some))
     return matched
@@ -76,7 +92,7 @@ def _uids(selected: Selected, rows: Sequence[int]) -> "array[int]":
 
 def _answer(client: Client, selected: Selected, command: Command, request: Search) -> Pieces:
     try:
-        found = yield from matching(client, selected, request.key)
+        found = yield from matching(client, selected, request.key, command.tag)
     except OSError:
         if request.returns is not None and request.returns.save:
             client.saved = UidSet()
@@ -96,9 +112,16 @@ def _answer(client: Client, selected: Selected, command: Command, request: Searc
 
 
 def esearch(
-    client: Client, selected: Selected, command: Command, returns: Returns, shown: "array[int]", uids: "array[int]"
+    client: Client,
+    selected: Selected,
+    command: Command,
+    returns: Returns,
+    shown: "array[int]",
+    uids: "array[int]",
+    *,
+    named: bool = False,
 ) -> bytes:
-    """Write the ESEARCH response; ``shown`` are the results as numbers or UIDs, in order."""
+    """Write the ESEARCH response; ``shown`` are the results as numbers or UIDs, in order, ``named`` their mailbox."""
     modseq = None
     if asks_modseq(command.request.key) and len(uids):
         modseq = _highest(selected, _reported(returns, uids))
@@ -112,6 +135,8 @@ def esearch(
         all=compact(shown) if returns.all else None,
         page=page,
         modseq=modseq,
+        mailbox=selected.place.shown if named else None,
+        uid_validity=selected.view.uidvalidity,
         relevancy=[100] * len(shown) if returns.relevancy else None,
     )
     return responses.esearch(command.tag, found, uid=command.request.uid, utf8=client.utf8)
@@ -138,6 +163,37 @@ def saved(returns: Returns, found: "array[int]") -> UidSet:
 def compact(shown: "array[int]") -> bytes:
     """Write a set. PERF: runs are found by doubling steps."""
     return str(UidSet.ascending(shown)).encode()
+
+
+async def _everywhere(client: Client, command: Command, request: Search) -> "Answer | Pieces":
+    """RFC 7377: search through many mailboxes, each of which has its own response."""
+    assert request.sources is not None
+    returns = request.returns or Returns(all=True)
+    if uses_numbers(request.key) or returns.save or returns.update or returns.context:
+        return status.bad("Not in a search through several mailboxes")
+    places, subscriptions = await groups.readable(client)
+    chosen = [place for place in places if any(groups.belongs(each, place, subscriptions) for each in request.sources)]
+    if any(each.which in _SELECTED for each in request.sources):
+        if client.selected is None:
+            return _NO_MAILBOX
+        chosen = [client.selected.place, *(place for place in chosen if place.box != client.selected.place.box)]
+    opened: list[Selected] = []
+    for place in chosen:
+        view = await client.store.open(place.account, place.box.id) if place.box is not None else None
+        if view is not None and not isinstance(view, Refused):
+            opened.append(Selected(place, view, read_only=True))
+    return _each(client, opened, command, returns)
+
+
+def _each(client: Client, opened: list[Selected], command: Command, returns: Returns) -> Pieces:
+    for selected in opened:
+        try:
+            found = yield from matching(client, selected, command.request.key, command.tag)
+        except OSError:
+            return status.no("Some messages cannot be read now", b"UNAVAILABLE")
+        if found:
+            yield esearch(client, selected, command, returns, found, found, named=True)
+    return None
 
 
 def asks_modseq(key: SearchKey) -> bool:

@@ -54,7 +54,7 @@ def sort(client: Client, command: Command) -> "Answer | Pieces":
 
 
 def _answer(client: Client, selected: Selected, command: Command, request: Sort) -> Pieces:
-    found = yield from matching(client, selected, request.key)
+    found = yield from matching(client, selected, request.key, command.tag)
     uids = ordered(selected, found, request.criteria)
     shown = uids if request.uid else _numbers(selected, found, uids)
     if asks_modseq(request.key):

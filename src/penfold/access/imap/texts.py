@@ -7,6 +7,7 @@ Standards: RFC 9051 §6.4.4 (TEXT, BODY, HEADER); RFC 5255 §4.5
 Trust: octets from anybody; linear time.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -18,11 +19,11 @@ from penfold.message.structure import octets, scan
 
 _CHUNK: Final = 2048  # headers searched in one blob
 _ESCAPE: Final = b"\x1b"
-# What shows that ASCII octets may say something else than they seem to: encoded words, transfer encodings, and charsets
-# that write other scripts in ASCII.
-_ENCODED: Final = (
-    *(b"=?", b"base64", b"quoted-printable", b"uuencode", b"x-uue", _ESCAPE),
-    *(b"utf-7", b"utf7", b"utf-16", b"utf16", b"utf-32", b"utf32", b"hz-gb", b"ebcdic", b"cp037", b"cp500"),
+# Octets that are ASCII say what they seem to, unless there are encoded words, another transfer encoding than these, or
+# another charset than these. Wherever the words stand, what follows them must be harmless.
+_PLAIN_ENCODING: Final = re.compile(rb"-encoding[ \t]*:[ \t]*(?:7bit|8bit|binary)[ \t\r;]")
+_PLAIN_CHARSET: Final = re.compile(
+    rb"charset=[ \t]*\"?(?:utf-8|us-ascii|iso-8859-[0-9]+|windows-125[0-9]|latin1)[\"; \t\r]"
 )
 
 
@@ -134,8 +135,23 @@ class TextTest:
         return False
 
     def _possible(self, data: bytes) -> bool:
-        """PERF: 5 µs for 4 KB, where decoding takes a hundred."""
+        """PERF: 10 µs for 4 KB, where decoding takes a hundred."""
         if not data.isascii():
             return True
         lower = data.lower()
-        return self._word in lower or any(mark in lower for mark in _ENCODED)
+        return self._word in lower or b"=?" in lower or _ESCAPE in lower or _encoded(lower)
+
+
+def _encoded(message: bytes) -> bool:
+    """Tell whether octets in lower case may be decoded to something else."""
+    return _unless(message, b"-encoding", _PLAIN_ENCODING) or _unless(message, b"charset", _PLAIN_CHARSET)
+
+
+def _unless(message: bytes, needle: bytes, plain: "re.Pattern[bytes]") -> bool:
+    at = message.find(needle)
+    while at >= 0:
+        match = plain.match(message, at)
+        if match is None:
+            return True
+        at = message.find(needle, match.end())
+    return False

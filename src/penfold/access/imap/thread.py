@@ -21,7 +21,7 @@ from penfold.store import Column, Item
 def thread(client: Client, command: Command) -> Pieces:
     """Answer THREAD and UID THREAD."""
     selected, request = client.view(), command.request
-    found = yield from matching(client, selected, request.key)
+    found = yield from matching(client, selected, request.key, command.tag)
     letters = _letters(selected, found, uid=request.uid)
     if request.algorithm is Algorithm.ORDEREDSUBJECT:
         roots, children = by_subject(letters)

@@ -329,3 +329,16 @@ def test_messages_are_what_the_transcripts_say(house):
     connection = Connection(house).log_in(select="INBOX")
     for number, octets in enumerate(MESSAGES, 1):
         assert octets.decode() in connection.say(f"a FETCH {number} BODY.PEEK[]")
+
+
+def test_a_search_that_takes_long_tells_how_far_it_is():
+    house = House(mail=False)
+    house.append(*[b"Subject: x\r\n\r\ntea\r\n"] * 200)
+    connection = Connection(house).log_in(select="INBOX")
+    connection.receive()
+    clock = iter(range(0, 100_000, 4))
+    connection.link.now = lambda: float(next(clock))
+    lines = connection.say("a SEARCH RETURN (COUNT) BODY tea").splitlines()
+    assert '* OK [INPROGRESS ("a" 64 200)] Still at it' in lines
+    assert lines[-2:] == ['* ESEARCH (TAG "a") COUNT 200', "a OK SEARCH completed"]
+    house.close()

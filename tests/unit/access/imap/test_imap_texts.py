@@ -95,3 +95,22 @@ def mail(body, kind="text/plain; charset=utf-8", encoding="7bit", subject="x"):
 )
 def test_a_body_is_searched_as_people_read_it(value, message, header, found):
     assert TextTest(value, header=header).holds(message) is found
+
+
+texts_of_bodies = st.lists(
+    st.sampled_from(["tea", "x", "=", "=\r\n", "dGVh", "\r\n", " ", "te", "a", "\x1b$B#t#e#a\x1b(B"])
+)
+
+
+@given(
+    texts_of_bodies.map("".join),
+    st.sampled_from(["7bit", "8bit", "base64", "Quoted-Printable", "x-uuencode", "binary ", "7bit; x", "odd"]),
+    st.sampled_from(["utf-8", '"us-ascii"', "utf-7", "utf-16le", "iso-2022-jp", "ISO-8859-1", "nonsense"]),
+    st.sampled_from(["tea", "te", "t e", "a"]),
+)
+def test_a_look_at_the_octets_never_hides_what_decoding_would_find(body, encoding, charset, value):
+    message = mail(body.encode("latin-1"), f"text/plain; charset={charset}", encoding)
+    test = TextTest(value, header=True)
+    quick = test.holds(message)
+    test._possible = lambda data: True
+    assert quick == test.holds(message)
