@@ -1,7 +1,8 @@
 """A queue segment of any octets: whole records or none, and never an error."""
 
+from penfold.fs.record import GROUP, Scan, pack
 from penfold.fs.recording import RecordingFileSystem
-from penfold.queue.spool.record import GROUP, Scan, Type, pack
+from penfold.queue.spool.record import Type
 
 LOG = 0x1122334455667788
 SEEDS: list[bytes] = [

@@ -1,13 +1,15 @@
 """Records: what is packed is found again; what is cut, changed or foreign is not believed."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penfold.fs.record import GROUP, HEADER_SIZE, Scan, pack
+from penfold.fs.record import GROUP, HEADER_SIZE, Scan, Scanned, pack
 from penfold.fs.recording import RecordingFileSystem
+from penfold.model import Envelope, Origin
 from penfold.queue.spool.layout import body_name, number_of, segment_name
-from penfold.queue.spool.record import Type
+from penfold.queue.spool.record import Meta, Type, decode_message, encode_meta, message_payload
 
 LOG = 0x1122334455667788
 PAYLOADS = st.lists(st.tuples(st.booleans(), st.binary(max_size=40)), max_size=8)
@@ -97,3 +99,15 @@ def test_names_carry_their_numbers(number):
 )
 def test_strangers_have_no_number(name):
     assert number_of(name) is None
+
+
+@pytest.mark.parametrize("damage", ["meta longer than the record", "a body of less than nothing"])
+def test_a_record_that_checks_and_holds_no_message_is_an_error_and_not_a_message(damage):
+    envelope = Envelope(None, 0.0, 1, Origin("ESMTP"))
+    if damage == "meta longer than the record":
+        payload = b"".join(message_payload(encode_meta(Meta("A1", envelope, ())), []))
+        payload = (int.from_bytes(payload[:4], "little") + 5).to_bytes(4, "little") + payload[4:]
+    else:
+        payload = b"".join(message_payload(encode_meta(Meta("A1", envelope, (), "body/1", b"", -1)), []))
+    with pytest.raises(msgspec.MsgspecError):
+        decode_message(Scanned(0, len(payload), Type.MESSAGE, 0, 1, payload), 1, "log/1")

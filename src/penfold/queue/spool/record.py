@@ -90,4 +90,6 @@ def decode_message(record: Scanned, segment: int, name: str) -> Accepted:
         body = BodyRef(meta.file, 0, meta.length, meta.prefix)
     else:
         body = BodyRef(name, record.offset + HEADER_SIZE + start, len(record.payload) - start)
+    if body.length < 0:
+        raise msgspec.ValidationError("a message of less than nothing")
     return Accepted(meta.id, segment, record.lsn, meta.envelope, meta.recipients, body)
