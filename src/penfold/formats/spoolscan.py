@@ -38,29 +38,30 @@ class Part(NamedTuple):
     arrived: float | None
 
 
-def scan_mbox(file: File, size: int) -> Iterator[Part]:
-    """Find the messages of an mbox."""
-    start = -1
-    for following in _mbox_starts(file, size):
+def scan_mbox(file: File, size: int, begin: int = 0) -> Iterator[Part]:
+    """Find the messages of an mbox, from where one begins."""
+    start, arrived = -1, 0.0
+    for following, date in _mbox_starts(file, size, begin):
         if start >= 0:
-            yield _part(file, start, following, following)
-        start = following
+            yield _part(file, start, following, following, None, arrived)
+        start, arrived = following, date
     if start >= 0:
-        yield _part(file, start, size, size)
+        yield _part(file, start, size, size, None, arrived)
 
 
-def _mbox_starts(file: File, size: int) -> Iterator[int]:
-    if file.read_at(0, 5) == b"From ":
-        yield 0
-    for place, match in find_lines(file, _FROM_LINE, 0, size):
-        if parse_from_line(match[0][1:]):
-            yield place + 1
+def _mbox_starts(file: File, size: int, begin: int) -> Iterator[tuple[int, float]]:
+    if file.read_at(begin, 5) == b"From ":
+        line = file.read_at(begin, 2000).partition(b"\n")[0]
+        yield begin, (parse_from_line(line) or ("", 0.0))[1]
+    for place, match in find_lines(file, _FROM_LINE, begin, size):
+        if found := parse_from_line(match[0][1:]):
+            yield place + 1, found[1]
 
 
-def scan_mmdf(file: File, size: int) -> Iterator[Part]:
+def scan_mmdf(file: File, size: int, begin: int = 0) -> Iterator[Part]:
     """Find the messages of an MMDF file: whatever stands between two separators."""
-    begin = start = 0
-    for place in _mmdf_separators(file, size):
+    start = begin
+    for place in _mmdf_separators(file, size, begin):
         if place > begin:
             yield _part(file, start, place, place + len(SEPARATOR), begin)
             start = begin = place + len(SEPARATOR)
@@ -70,24 +71,27 @@ def scan_mmdf(file: File, size: int) -> Iterator[Part]:
         yield _part(file, start, size, size, begin)
 
 
-def _mmdf_separators(file: File, size: int) -> Iterator[int]:
-    if file.read_at(0, len(SEPARATOR)) == SEPARATOR:
-        yield 0
-    for place, _ in find_lines(file, _MMDF_LINE, 0, size):
+def _mmdf_separators(file: File, size: int, begin: int) -> Iterator[int]:
+    if file.read_at(begin, len(SEPARATOR)) == SEPARATOR:
+        yield begin
+    for place, _ in find_lines(file, _MMDF_LINE, begin, size):
         yield place + 1
 
 
-def _part(file: File, start: int, end: int, following: int, begin: int | None = None) -> Part:
+def _part(
+    file: File, start: int, end: int, following: int, begin: int | None = None, arrived: float | None = None
+) -> Part:
     """Look at a message that begins at ``start``; ``begin`` is where its text begins in an MMDF file."""
     text = start if begin is None else begin
     head = file.read_at(text, min(_GUESS, end - text))
     line = head.find(b"\n") + 1 if head.startswith(b"From ") else 0
-    found = parse_from_line(head[: line or len(head)]) if head.startswith(b"From ") else None
+    if line and arrived is None and (found := parse_from_line(head[:line])):
+        arrived = found[1]
     header = _header(file, text + line, end, head[line:])
     # The empty line before the next From_ line is the separator's, not the message's.
     if begin is None and end - text - line >= 2 and file.read_at(end - 2, 2) == b"\n\n":
         end -= 1
-    return Part(start, text + line, end, following, header, found[1] if found else None)
+    return Part(start, text + line, end, following, header, arrived)
 
 
 def _header(file: File, head: int, end: int, known: bytes) -> bytes:

@@ -121,6 +121,27 @@ def test_uids_that_cannot_be_are_not_believed(house, spool):
     assert house.counts().uidvalidity == validity
 
 
+def test_what_was_appended_is_scanned_and_no_more(house, spool, monkeypatch):
+    spool.write_bytes(b"".join(message(b"%d" % number) for number in range(40)))
+    assert len(house.uids()) == 40
+    folder = house.store._state.accounts[ADA].open[0].folder
+    begins, scan = [], folder._shape.scan
+    monkeypatch.setattr(
+        folder._shape, "scan", lambda file, size, begin=0: begins.append(begin) or scan(file, size, begin)
+    )
+    end = spool.stat().st_size
+    with spool.open("ab") as file:
+        file.write(message(b"new") + message(b"newer"))
+    assert house.uids()[-3:] == [40, 41, 42]
+    assert begins[0] == end
+    begins.clear()
+    with spool.open("ab") as file:
+        file.write(b"more of the last message\n")
+    assert house.contents()[-1].endswith(b"more of the last message\r\n")
+    assert begins[0] == 0
+    assert house.uids()[-3:] == [40, 41, 42]
+
+
 def test_a_mailbox_another_program_rewrote_keeps_its_uids(house, spool):
     for subject in (b"one", b"two", b"three"):
         house.append(b"Subject: %b\r\n\r\nx\r\n" % subject)

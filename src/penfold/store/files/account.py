@@ -193,7 +193,7 @@ class FilesAccount:
         spot = self._spots[name]
         box.name, box.source = name, spot.path
         box.folder = self._folder(spot, box.id)
-        box.dirty += 1
+        box.soil()
         self._open[box.id] = box
 
     def about(self, name: str) -> About:
@@ -403,6 +403,7 @@ class FilesAccount:
         mailbox = NO_MAILBOX
         if box is not None:
             mailbox, box.modseq = box.id, self.modseq
+            box.soil()
         kinds, _ = self._touched.get(mailbox, (0, 0))
         self._touched[mailbox] = (kinds | kind, self.modseq)
         return self.modseq

@@ -197,7 +197,7 @@ class MaildirFolder:
         known, found = not self.changed(), self._uids.read()
         if not known:
             self._names = self._listed()
-        if found is None or not all(name in found.uids for name in self._names):
+        if found is None or not (known or all(name in found.uids for name in self._names)):
             known, found = False, self._uids.entered(self._names, _by_time)
         return found, known
 

@@ -276,5 +276,5 @@ def claim_recent(state: State, change: ClaimRecent) -> Result:
     first, box.recent_from = box.recent_from, box.uidnext
     if first != box.uidnext and box.folder.writable:
         box.folder.claim()
-        box.dirty += 1
+        box.soil()
     return Claimed(first, box.uidnext)

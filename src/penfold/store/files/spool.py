@@ -38,6 +38,7 @@ from penfold.store.files.spoolshape import SpoolShape
 
 _LAST: Final = re.compile(rb"^X-IMAP(?:base)?: \d{10} (\d{10})(?=[ \n])", re.MULTILINE)
 _TAIL: Final = 1024
+_LOOKED_AT: Final = 32  # messages looked at to see that a file has only grown
 
 
 class _Mail(NamedTuple):
@@ -137,49 +138,81 @@ class SpoolFolder:
             raise StaleUids(errno.ESTALE, "the mailbox has other UIDs now")
 
     def _scan(self, file: File | None) -> None:
-        parts = list(self._shape.scan(file, file.size())) if file else []
+        """Find what is there, give UIDs, and write down what the file does not say yet."""
+        old = self._mail if file and self.writable and self._has_grown(file) else []
+        parts = list(self._shape.scan(file, file.size(), old[-1].following if old else 0)) if file else []
         states = [status.read(part.header) for part in parts]
         known = self._remembered()
         if self.writable:
-            base, uids = self._numbered(states, known)
+            base, uids = self._numbered(states, self._said(states, known, file if old else None), old)
         else:
             base, uids = self._listed(parts, states, known)
         default = int(self._facts()[0]) if parts else 0
         mail = [_mail(part, state, uid, default) for part, state, uid in zip(parts, states, uids, strict=True)]
-        self._take(mail, base)
-        if file is None or not self.writable:
-            return
+        self._take([*old, *mail], base)
+        if file is not None and self.writable:
+            self._write_down(file, states, base, len(old))
+
+    def _write_down(self, file: File, states: Sequence[status.State], base: Base, first: int) -> None:
+        """Write the UIDs that were given into the messages, from place ``first`` on, and the last into the first."""
         wrong = {
             place: _New(each.flags, each.uid, each.seen, base if place == 0 else None)
-            for place, (each, state) in enumerate(zip(mail, states, strict=True))
+            for place, (each, state) in enumerate(zip(self._mail[first:], states, strict=True), first)
             if each.uid != state.uid or (place == 0 and not _says(state.base, base))
         }
         if wrong:
+            if first:
+                self._raise(file, base.last)
             self._change(file, wrong, frozenset())
-        self._remember(durable=not mail)
+        self._remember(durable=not self._mail)
+
+    def _has_grown(self, file: File) -> bool:
+        """Tell whether mail was appended only, as far as some messages show: then the rest need not be scanned.
+
+        What another program changed in its place, in messages not looked at, and without any of them getting longer,
+        is found when it changes the file next.
+        """
+        if not self._mail or not self._stamp or self._facts()[2] != self._stamp[2] or file.size() <= self._stamp[1]:
+            return False
+        if not self._shape.begins(file.read_at(self._mail[-1].following, 5)):
+            return False
+        step = max(1, len(self._mail) // _LOOKED_AT)
+        return all(self._is_still(file, each) for each in (self._mail[-1], *self._mail[::step]))
+
+    def _is_still(self, file: File, each: _Mail) -> bool:
+        text = file.read_at(each.start, each.body - each.start)
+        state = status.read(text[each.head - each.start :])
+        said = (state.uid, state.flags, state.seen) if each.uid else (0, each.flags, each.seen)
+        return said == (each.uid, each.flags, each.seen) and self._shape.begins(text)
 
     def _take(self, mail: list[_Mail], base: Base) -> None:
         self._mail, self._base = mail, base
         self._index = {each.key: place for place, each in enumerate(mail) if each.uid}
         self._stamp = self._facts()
 
-    def _numbered(self, states: Sequence[status.State], known: UidList | None) -> tuple[Base, list[int]]:
-        """Believe the UIDs that can be; give new ones from the first that cannot."""
+    def _said(self, states: Sequence[status.State], known: UidList | None, file: File | None) -> Base:
+        """Give what the first message says of the mailbox, or what we know; never less than we gave."""
+        if file is not None:
+            head = status.read(file.read_at(self._mail[0].head, self._mail[0].body - self._mail[0].head)).base
+            return self._base._replace(last=max(self._base.last, head.last if head else 0))
         said = states[0].base if states else None
         if said is None:
-            said = Base(known.uidvalidity, known.uidnext - 1) if known else Base(self._means.uidvalidity(), 0)
-        elif known and known.uidvalidity == said.uidvalidity:
-            said = said._replace(last=max(said.last, known.uidnext - 1))
-        last, before, uids = said.last, 0, []
+            return Base(known.uidvalidity, known.uidnext - 1) if known else Base(self._means.uidvalidity(), 0)
+        if known and known.uidvalidity == said.uidvalidity:
+            return said._replace(last=max(said.last, known.uidnext - 1))
+        return said
+
+    def _numbered(self, states: Sequence[status.State], said: Base, old: Sequence[_Mail]) -> tuple[Base, list[int]]:
+        """Believe the UIDs that can be; give new ones from the first that cannot."""
+        last, before, uids = said.last, old[-1].uid if old else 0, []
         for place, state in enumerate(states):
-            if place == 0 and said.internal:
+            if place == 0 and said.internal and not old:
                 uids.append(0)
                 continue
-            good = before < state.uid <= said.last and before < said.last + 1
-            if not good:
-                last = before = last + 1
-            else:
+            if before < state.uid <= said.last and before <= said.last:
                 before = state.uid
+            else:
+                last = before = last + 1
             uids.append(before)
         return said._replace(last=last), uids
 

@@ -24,8 +24,11 @@ _LINE: Final = re.compile(rb"\n\x01\x01\x01\x01(?=\n)")
 class SpoolShape(Protocol):
     """One of both."""
 
-    def scan(self, file: File, size: int) -> Iterator[Part]:
+    def scan(self, file: File, size: int, begin: int = 0) -> Iterator[Part]:
         """Find the messages."""
+
+    def begins(self, text: bytes) -> bool:
+        """Tell whether a message begins here."""
 
     def mend(self, tail: bytes) -> bytes:
         """Give what must be written before the next message, from the last octets of the file."""
@@ -53,9 +56,13 @@ class MboxFile:
     _quoting = _Quoting(quote, unquote)
     _opening = b""
 
-    def scan(self, file: File, size: int) -> Iterator[Part]:
+    def scan(self, file: File, size: int, begin: int = 0) -> Iterator[Part]:
         """Find the messages."""
-        return scan_mbox(file, size)
+        return scan_mbox(file, size, begin)
+
+    def begins(self, text: bytes) -> bool:
+        """Tell whether a message begins here."""
+        return text.startswith(b"From ")
 
     def mend(self, tail: bytes) -> bytes:
         """Complete a last message that was cut off."""
@@ -86,9 +93,13 @@ class MmdfFile(MboxFile):
     _opening = SEPARATOR
     _closing = SEPARATOR
 
-    def scan(self, file: File, size: int) -> Iterator[Part]:
+    def scan(self, file: File, size: int, begin: int = 0) -> Iterator[Part]:
         """Find the messages."""
-        return scan_mmdf(file, size)
+        return scan_mmdf(file, size, begin)
+
+    def begins(self, text: bytes) -> bool:
+        """Tell whether a message begins here."""
+        return text.startswith(SEPARATOR)
 
     def mend(self, tail: bytes) -> bytes:
         """Close a last message that was cut off."""
