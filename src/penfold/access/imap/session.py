@@ -30,6 +30,7 @@ from penfold.protocols.imap.status import Status
 from penfold.store import AccountId, Published, Watch
 
 _TOO_MANY = status.bye("Too many connections from you at the same time", b"UNAVAILABLE")
+_ENOUGH = 32768  # octets that are written at once; what is less waits for the end of the answer
 _BACKLOG = 65536  # octets of further commands that are read while one is carried out
 
 
@@ -213,15 +214,20 @@ class ImapSession:
         assert pieces is not None
         turn_over = link.now() + self.service.turn
         answer: Answer = None
+        written = 0
         try:
             while True:
                 piece = next(pieces)
                 if piece:
                     core.write(piece)
-                    self.flush()
+                    written += len(piece)
+                    if written >= _ENOUGH:
+                        written = 0
+                        self.flush()
                 if link.closing or link.congested:
                     return
                 if link.now() > turn_over:
+                    self.flush()
                     self.service.soon(self._go_on)
                     return
         except StopIteration as stop:
