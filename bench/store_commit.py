@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from itertools import islice
+from typing import Self
 
 from penfold.fs.posix import PosixFileSystem
 from penfold.message.summary import summary
@@ -32,7 +33,10 @@ from penfold.store import (
 )
 from penfold.store.native import NativeReader, NativeStore, Writer
 
-HEADER = b"From: Ada <ada@example.test>\r\nTo: bob@example.test\r\nSubject: Tea %d\r\nMessage-ID: <%d@x>\r\nDate: Thu, 1 Jan 2026 10:00:00 +0000\r\n\r\n"
+HEADER = (
+    b"From: Ada <ada@example.test>\r\nTo: bob@example.test\r\nSubject: Tea %d\r\n"
+    b"Message-ID: <%d@x>\r\nDate: Thu, 1 Jan 2026 10:00:00 +0000\r\n\r\n"
+)
 
 
 def say(what: str, count: int, wall: float, cpu: float, **more) -> None:
@@ -41,7 +45,7 @@ def say(what: str, count: int, wall: float, cpu: float, **more) -> None:
 
 
 class Timed:
-    def __enter__(self) -> "Timed":
+    def __enter__(self) -> Self:
         self.wall, self.cpu = time.perf_counter(), time.process_time()
         return self
 
@@ -122,7 +126,7 @@ def big_mailbox(root: str, count: int) -> None:
         view.counts()
     say("changes since 1", count, timed.wall, timed.cpu, seconds=round(timed.wall, 4))
     with Timed() as timed:
-        for number in range(200):
+        for _ in range(200):
             writer.commit([[Append(AccountId("big"), inbox, (Message(b"x"),))]])
             view.refresh()
     say("append one by one, refresh each", 200, timed.wall, timed.cpu)

@@ -17,6 +17,7 @@ PERF: a column of 100,000 rows takes 0.1 ms, a fact of them 1.8 ms (strided copy
 import struct
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from itertools import starmap
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from penfold.store.base import TYPECODES, Column
@@ -127,16 +128,33 @@ def extent(rows: int) -> int:
     return sum(last.facts()) if last else HEADING
 
 
+def _places(first: int, stop: int, at: int, width: int) -> list[tuple[int, int]]:
+    """Tell where what begins at ``at`` in a row of a block, ``width`` octets wide, lies of rows: offsets and lengths.
+
+    PERF: the same as ``spans`` in a tenth of the time; a column of a million rows is a thousand places.
+    """
+    found = []
+    if first < min(stop, FIRST):
+        end = min(stop, FIRST)
+        found.append((HEADING + at * FIRST + width * first, width * (end - first)))
+        first = end
+    while first < stop:
+        block, place = divmod(first - FIRST, BLOCK)
+        end = min(BLOCK, place + stop - first)
+        found.append((_SECOND + block * _PITCH + at * BLOCK + width * place, width * (end - place)))
+        first += end - place
+    return found
+
+
 def column(read: Read, name: Column, first: int, stop: int) -> "array[int]":
     """Read a column from row ``first`` up to ``stop``."""
     if name in _HOT:
         found = array(TYPECODES[name])
-        for span in spans(first, stop):
-            found.frombytes(read(*span.column(name)))
+        found.frombytes(b"".join(starmap(read, _places(first, stop, _HOT[name], found.itemsize))))
         return found
     found = array(_COLD[name][1])
-    for span in spans(first, stop):
-        found += strided(read(*span.facts()), name)
+    for place in _places(first, stop, _WIDTH, FACT):
+        found += strided(read(*place), name)
     if name is Column.ANSWER:
         return array("B", (bits & _ANSWER for bits in found))
     return found
@@ -164,8 +182,8 @@ def strided(octets: bytes | memoryview, name: Column) -> "array[int]":
 def records(read: Read, first: int, stop: int) -> "array[int]":
     """Read where what was rendered of rows begins."""
     found = array("Q")
-    for span in spans(first, stop):
-        found.frombytes(memoryview(read(*span.facts())).cast("Q")[_CACHE_AT :: FACT // 8].tobytes())
+    for place in _places(first, stop, _WIDTH, FACT):
+        found.frombytes(memoryview(read(*place)).cast("Q")[_CACHE_AT :: FACT // 8].tobytes())
     return found
 
 

@@ -4,6 +4,7 @@ Standards: RFC 9051 §2.3.1.1
 """
 
 from array import array
+from typing import Final
 
 from penfold.store.base import Column, Kind
 from penfold.store.change import INBOX, NO_MAILBOX, CreateAccount, DeleteAccount, Purge, Undelete
@@ -16,6 +17,8 @@ from penfold.store.refusal import Refusal
 from penfold.store.result import Copied, Created, Done, Problem, Restored, Result
 from penfold.store.tree import missing, spelled
 from penfold.store.uidset import EVERY, UidSet
+
+WORTH_IT: Final = 1 << 16  # dead octets below which an account is not laid anew
 
 
 def create_account(state: State, change: CreateAccount) -> Result:
@@ -57,6 +60,8 @@ def purge(state: State, change: Purge) -> Result:
     head.forgotten = max(head.forgotten, change.before)
     for box in account.boxes():
         head.dead += box.purge(change.before)
+    if head.dead > max(head.pack // 2, WORTH_IT):
+        state.due.add(account.id)
     return Done(head.modseq)
 
 

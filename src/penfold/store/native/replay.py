@@ -72,6 +72,8 @@ class Replay:
 
 def cut(fs: FileSystem, root: str, folder: str, checkpoint: Checkpoint) -> None:
     """Make all files durable, say so, and let the logs go that are not needed any more. Raises OSError."""
+    if read_checkpoint(fs, folder).first > checkpoint.first:
+        return  # overtaken by the healing of a failure
     fs.sync_all(root)
     write_checkpoint(fs, folder, checkpoint)
     for number in logs(fs, folder):

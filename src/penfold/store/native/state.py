@@ -36,6 +36,7 @@ from penfold.store.result import Problem
 KEPT: Final = 2000  # accounts
 ROWS: Final = 1 << 20  # of mailboxes, kept in memory
 SPILL: Final = 256 * 1024
+_EVER: Final = 1 << 62  # seconds
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -65,6 +66,7 @@ class State:
         self.group = Group()
         self.big = BigBodies(files.fs, files.root)
         self.uidvalidity = 0
+        self.due: set[AccountId] = set()  # accounts whose pack is mostly dead
         self._clock = clock
         self._random = random
         self._summarise = summarise
@@ -208,7 +210,7 @@ class State:
         """Put a message into the files of an account; gives its row. Raises Refusal."""
         summary = self._summarise(octets)
         email = self.number()
-        internal = self.now if message.internal is None else message.internal
+        internal = self.now if message.internal is None else max(-_EVER, min(message.internal, _EVER))
         stored, bits = (octets, 0) if len(octets) <= self._spill else (self._kept_apart(account, octets), BIG)
         thread = account.join_thread(summary.message_id, summary.ancestors, summary.keys.subject, email)
         columns = summary_columns(summary, internal)

@@ -8,20 +8,28 @@ Durability: ``apply`` returns after the record's fdatasync.
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 from penfold.fs.base import FileSystem
 from penfold.fs.thread import Gatherer, Inline, InlineGatherer, Thread, ThreadGatherer, Worker
 from penfold.store.base import Counts, Published, Tree, View
 from penfold.store.change import AccountId, Change, MailboxId
+from penfold.store.native.compaction import Compaction
 from penfold.store.native.reader import NativeReader
 from penfold.store.native.writer import Committed, Writer
 from penfold.store.result import Refused, Result
+
+T = TypeVar("T")
 
 
 class _Waiting(NamedTuple):
     changes: Sequence[Change]
     future: "asyncio.Future[Sequence[Result]]"
+
+
+class _Chore(NamedTuple):
+    call: Callable[[], object]
+    future: "asyncio.Future[object]"
 
 
 class NativeWatch:
@@ -42,10 +50,15 @@ class NativeStore:
     def __init__(self, writer: Writer, fs: FileSystem, root: str, *, threads: bool = True) -> None:
         self._loop = asyncio.get_running_loop()
         self._writer = writer
+        self._fs = fs
+        self._root = root
         self._reader = NativeReader(fs, root)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._watches: dict[AccountId, list[NativeWatch]] = {}
         self._worker: Worker = Thread("penfold-store-end") if threads else Inline()
-        self._group: Gatherer[_Waiting] = (
+        if threads:
+            writer.background = self._elsewhere
+        self._group: Gatherer[_Waiting | _Chore] = (
             ThreadGatherer("penfold-store", self._commit) if threads else InlineGatherer(self._commit)
         )
 
@@ -89,34 +102,89 @@ class NativeStore:
         """Name the accounts that have something open for any of these."""
         return self._reader.shared_with(identifiers)
 
+    # -- chores, for whoever owns the writer: the role decides when
+
+    async def checkpoint(self) -> None:
+        """Make all files durable and cut the log, while commits go on. Raises OSError."""
+        await self._worker.run(await self._in_turn(self._writer.turn_log))
+
+    def compactable(self) -> Sequence[AccountId]:
+        """Name the accounts that hold more dead octets than live ones."""
+        return sorted(self._writer.state.due)
+
+    async def compact(self, account: AccountId) -> bool:
+        """Lay an account anew without what is purged; tells whether it was quiet enough for that. Raises OSError."""
+        plan = await self._worker.run(Compaction(self._fs, self._root, account).prepare)
+        return await self._in_turn(lambda: self._writer.compact(account, plan))
+
+    async def idle(self) -> None:
+        """Keep no account's files open."""
+        await self._in_turn(self._writer.idle)
+
     async def close(self) -> None:
         """Finish what waits, and leave nothing to recover. Raises OSError."""
         self._group.flush()
         await self._worker.run(self._group.close)
         await asyncio.sleep(0)
+        if self._tasks:
+            await asyncio.gather(*self._tasks)
         try:
             await self._worker.run(self._writer.close)
         finally:
             self._worker.close()
 
-    def _commit(self, batch: list[_Waiting]) -> None:
-        """Commit a group; in the thread of the writer."""
+    async def _in_turn(self, call: Callable[[], T]) -> T:
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._group.put(_Chore(call, cast("asyncio.Future[object]", future)))
+        return await future
+
+    # What follows runs in the thread of the writer.
+
+    def _commit(self, batch: list[_Waiting | _Chore]) -> None:
+        waiting = [each for each in batch if isinstance(each, _Waiting)]
+        if waiting:
+            try:
+                done = self._writer.commit([each.changes for each in waiting])
+            except Exception as error:  # noqa: BLE001 - a mistake of ours must not end the thread: callers hear of it
+                self._loop.call_soon_threadsafe(_fail, [each.future for each in waiting], error)
+            else:
+                self._loop.call_soon_threadsafe(self._answer, waiting, done)
+        for each in batch:
+            if isinstance(each, _Chore):
+                self._run(each)
+
+    def _run(self, chore: _Chore) -> None:
         try:
-            done = self._writer.commit([waiting.changes for waiting in batch])
-        except BaseException as error:
-            self._loop.call_soon_threadsafe(self._fail, batch, error)
-            raise
-        self._loop.call_soon_threadsafe(self._answer, batch, done)
+            result = chore.call()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._loop.call_soon_threadsafe(_fail, [chore.future], error)
+        else:
+            self._loop.call_soon_threadsafe(_succeed, chore.future, result)
+
+    def _elsewhere(self, call: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(self._begin, call)
+
+    # And this on the loop again.
+
+    def _begin(self, call: Callable[[], None]) -> None:
+        task = self._loop.create_task(self._worker.run(call))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _answer(self, batch: list[_Waiting], done: Committed) -> None:
         for published in done.published:
             for watch in tuple(self._watches.get(published.account, ())):
                 watch.tell(published)
         for waiting, results in zip(batch, done.results, strict=True):
-            if not waiting.future.done():
-                waiting.future.set_result(results)
+            _succeed(waiting.future, results)
 
-    def _fail(self, batch: list[_Waiting], error: BaseException) -> None:
-        for waiting in batch:
-            if not waiting.future.done():
-                waiting.future.set_exception(error)
+
+def _succeed(future: "asyncio.Future[T]", result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(futures: "list[asyncio.Future[Any]]", error: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)

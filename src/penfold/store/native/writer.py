@@ -8,7 +8,9 @@ Durability: nothing is written to an account's files, and nobody is told anythin
 whose sync failed is closed for good; what was in memory is forgotten, and read again from what is known to be written.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -106,6 +108,8 @@ class Writer:
             limits=limits,
             spill=spill,
         )
+        self.background: Callable[[Callable[[], None]], None] = lambda call: call()
+        self._lock = threading.Lock()  # one at a time cuts logs
         self._broken = False
         self._last = (0, 0)  # the last good record of the log before
         prepare(fs, root, name)
@@ -144,11 +148,14 @@ class Writer:
             refused = Refused(Problem.UNAVAILABLE, f"the store cannot be written: {error.strerror or error}")
             done.results.extend([refused] * len(batch) for batch in batches)
             return
+        except BaseException:
+            state.forget()  # a mistake of ours: memory must not run ahead of the disk
+            raise
         done.results.extend(results)
         done.published.extend(each for each in (account.published() for account in accounts) if each)
         state.committed()
         if self._log is not None and self._log.size > self._limit:
-            self._checkpoint_or_report()
+            self._cut_elsewhere()
 
     def _made(self, change: Change) -> Result:
         try:
@@ -165,11 +172,12 @@ class Writer:
             raise OSError("the disk is full")
         state.big.settle()
         self._append(group.payload(state.uidvalidity))
+        self._broken = True
         try:
             group.carry_out(self._files)
+            self._broken = False
         except OSError:
             # It is durable: what is in doubt is only how much of it is in the files.
-            self._broken = True
             self._heal()
 
     def _append(self, payload: list[bytes]) -> None:
@@ -196,7 +204,8 @@ class Writer:
     # -- keeping the logs short
 
     def _recovered(self) -> Checkpoint:
-        checkpoint = Replay(self._fs, self._root, self._name, report=self._report).run()
+        with self._lock:
+            checkpoint = Replay(self._fs, self._root, self._name, report=self._report).run()
         self.state.uidvalidity = max(self.state.uidvalidity, checkpoint.uidvalidity)
         return checkpoint
 
@@ -212,14 +221,26 @@ class Writer:
 
     def checkpoint(self) -> None:
         """Make all files durable and cut the logs. Raises OSError."""
+        self.turn_log()()
+
+    def turn_log(self) -> Callable[[], None]:
+        """Begin another log with the next commit; gives what makes the files durable and cuts the logs before it.
+
+        That may run in another thread, while commits go on. It raises OSError.
+        """
         self._heal()
         self._end_log()
-        first = max(self._next, *logs(self._fs, self._folder), 0) + 1
-        # CRASH: a syncfs that failed has lost octets the kernel thinks clean: only the logs can write them again.
-        self._broken = True
-        cut(self._fs, self._root, self._folder, Checkpoint(first, self.state.uidvalidity))
-        self._broken = False
-        self._next, self._last = first, (0, 0)
+        self._next = max(self._next, *logs(self._fs, self._folder), 0)
+        return partial(self._cut, Checkpoint(self._next + 1, self.state.uidvalidity))
+
+    def _cut(self, checkpoint: Checkpoint) -> None:
+        with self._lock:
+            try:
+                cut(self._fs, self._root, self._folder, checkpoint)
+            except OSError:
+                # CRASH: a syncfs that failed has lost octets the kernel thinks clean: only the logs can write them.
+                self._broken = True
+                raise
 
     def compact(self, account: AccountId, plan: Plan | None = None) -> bool:
         """Put an account in place that was laid anew, if it did not change meanwhile. Raises OSError.
@@ -235,6 +256,7 @@ class Writer:
         except Torn as error:
             raise OSError("the account is damaged") from error
         state, folder = self.state, account_folder(account)
+        state.due.discard(account)
         state.begin()
         for place, slot in sorted(plan.slots.items()):
             state.group.write(f"{folder}/head", place * SLOT, pack_slot(slot))
@@ -247,9 +269,15 @@ class Writer:
             state.forget()
         return True
 
-    def _checkpoint_or_report(self) -> None:
+    def _cut_elsewhere(self) -> None:
         try:
-            self.checkpoint()
+            self.background(partial(self._report_failure, self.turn_log()))
+        except OSError as error:
+            self._report(f"a checkpoint of the store failed: {error.strerror or error}")
+
+    def _report_failure(self, call: Callable[[], None]) -> None:
+        try:
+            call()
         except OSError as error:
             self._report(f"a checkpoint of the store failed: {error.strerror or error}")
 

@@ -126,6 +126,50 @@ def test_changes_put_in_while_a_group_is_synced_are_made_together(tmp_path):
     asyncio.run(main())
 
 
+def test_chores_are_done_while_changes_go_on(tmp_path):
+    async def main() -> None:
+        fs, root = PosixFileSystem(), tmp_path / "store"
+        store = NativeStore(writer_on(fs, root, limit=20_000), fs, str(root))
+        ((made,),) = [await store.apply([CreateAccount(ADA)])]
+        message = Message(b"x" * 5000)
+        for _ in range(5):
+            await asyncio.gather(*(store.apply([Append(ADA, made.mailbox, (message,))]) for _ in range(10)))
+        await asyncio.gather(store.checkpoint(), store.apply([Append(ADA, made.mailbox, (message,))]))
+        await store.apply([Expunge(ADA, made.mailbox, UidSet.span(2, 40), deleted=False), Purge(ADA, 1 << 40)])
+        assert store.compactable() == [ADA]
+        assert await store.compact(ADA)
+        assert store.compactable() == []
+        await store.idle()
+        view = await store.open(ADA, made.mailbox)
+        assert list(view.roll.uids) == [1, *range(41, 52)]
+        await store.close()
+        assert not list((root / "log" / "0").glob("*.log"))
+
+    asyncio.run(main())
+
+
+def test_a_mistake_in_rendering_fails_its_group_and_no_other(tmp_path):
+    def careless(octets: bytes):
+        if octets == b"bad":
+            raise ValueError("a mistake")
+        return summary(octets)
+
+    async def main() -> None:
+        fs, root = PosixFileSystem(), tmp_path / "store"
+        store = NativeStore(writer_on(fs, root, summarise=careless), fs, str(root))
+        (made,) = await store.apply([CreateAccount(ADA)])
+        await store.apply([Append(ADA, made.mailbox, (Message(b"good"),))])
+        with pytest.raises(ValueError, match="a mistake"):
+            await store.apply(
+                [Append(ADA, made.mailbox, (Message(b"good"),)), Append(ADA, made.mailbox, (Message(b"bad"),))]
+            )
+        (stored,) = await store.apply([Append(ADA, made.mailbox, (Message(b"good"),))])
+        assert list(stored.uids) == [2]
+        await store.close()
+
+    asyncio.run(main())
+
+
 CHILD = """
 import sys
 from penfold.fs.posix import PosixFileSystem
