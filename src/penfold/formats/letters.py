@@ -16,7 +16,7 @@ from penfold.formats.flags import MAILDIR_LETTERS
 DOVECOT: Final = "dovecot-keywords"
 COURIER: Final = "courierimapkeywords/:list"
 PLACES: Final = 26
-_LINE: Final = re.compile(r"^(\d{1,2}) (\S{1,255})$", re.MULTILINE)
+_LINE: Final = re.compile(r"^(\d{1,2}) ([!-~]{1,255})$", re.MULTILINE)
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _FLAGS: Final = {letter: flag for flag, letter in MAILDIR_LETTERS.items()}
 _SYSTEM: Final = {flag.lower(): letter for flag, letter in MAILDIR_LETTERS.items()}

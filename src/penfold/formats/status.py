@@ -65,12 +65,13 @@ def read(header: bytes) -> State:
     uid = _UID.fullmatch(values.get(b"x-uid", b""))
     number = int(uid[1]) if uid else 0
     status = values.get(b"status", b"")
+    spans = tuple(match.span() for match in _FIELDS.finditer(header))
     return State(
         _flags(status, values.get(b"x-status", b""), values.get(b"x-keywords", b"")),
         number if number < _MOST else 0,
         seen=b"O" in status,
-        spans=tuple(match.span() for match in _FIELDS.finditer(header)),
-        base=_base(values, header) if b"x-imap" in values or b"x-imapbase" in values else None,
+        spans=spans,
+        base=_base(values, without(header, spans)) if b"x-imap" in values or b"x-imapbase" in values else None,
     )
 
 
@@ -79,11 +80,11 @@ def _flags(status: bytes, more: bytes, keywords: bytes) -> frozenset[str]:
     return from_status_fields(b"Status: %b\nX-Status: %b\nX-Keywords: %b\n" % (status, more, keywords))
 
 
-def _base(values: dict[bytes, bytes], header: bytes) -> Base | None:
-    found = _BASE.match(values.get(b"x-imapbase") or values[b"x-imap"])
+def _base(values: dict[bytes, bytes], shown: bytes) -> Base | None:
+    found = _BASE.match(values.get(b"x-imapbase") or values.get(b"x-imap", b""))
     if not found or not 0 < int(found[1]) <= _MOST or int(found[2]) >= _MOST:
         return None
-    internal = b"x-imapbase" not in values and b"FOLDER INTERNAL DATA" in header
+    internal = b"x-imapbase" not in values and b"FOLDER INTERNAL DATA" in shown
     return Base(int(found[1]), int(found[2]), (found[3] or b"").rstrip(), internal)
 
 

@@ -334,13 +334,14 @@ class SpoolFolder:
     def append(self, batch: Sequence[New]) -> list[Found]:
         """Append all under one lock, or cut the file back."""
         with self._locked() as file:
+            uids = _following(batch, self._base.last)
+            base = self._base._replace(last=max(self._base.last, *uids))
+            if self._mail:
+                self._raise(file, base.last)
             begin = file.size()
             mend = self._shape.mend(file.read_at(max(0, begin - _TAIL), _TAIL))
-            mail, texts = self._new_mail(batch, begin + len(mend))
-            base = self._base._replace(last=max(self._base.last, *(each.uid for each in mail)))
+            mail, texts = self._new_mail(batch, uids, begin + len(mend))
             try:
-                if self._mail:
-                    self._raise(file, base.last)
                 file.append([mend, *texts])
                 file.datasync()
             except OSError:
@@ -361,13 +362,9 @@ class SpoolFolder:
             if self._mail:
                 self._raise(file, self._base.last)
 
-    def _new_mail(self, batch: Sequence[New], start: int) -> tuple[list[_Mail], list[bytes]]:
+    def _new_mail(self, batch: Sequence[New], uids: Sequence[int], start: int) -> tuple[list[_Mail], list[bytes]]:
         mail: list[_Mail] = []
         texts: list[bytes] = []
-        uids, last = [], self._base.last
-        for new in batch:
-            last = max(new.uid, last + 1)
-            uids.append(last)
         for new, uid in zip(batch, uids, strict=True):
             base = None if self._mail or mail else self._base._replace(last=uids[-1])
             block = status.block(new.flags, uid, seen=False, base=base)
@@ -501,6 +498,15 @@ def _in_place(file: File, each: _Mail, new: _New) -> tuple[int, bytes] | None:
         return None
     first = next((place for place, octet in enumerate(written) if octet != header[place]), len(written))
     return each.head + first, written[first:]
+
+
+def _following(batch: Sequence[New], last: int) -> list[int]:
+    """Give the UIDs of new messages."""
+    uids = []
+    for new in batch:
+        last = max(new.uid, last + 1)
+        uids.append(last)
+    return uids
 
 
 def _digests(parts: Sequence[Part], states: Sequence[status.State]) -> list[str]:
