@@ -61,7 +61,7 @@ from penfold.transport.receive.login import SaslLogin
 
 Furnish: TypeAlias = "Callable[[House], Awaitable[None]]"
 _ADDRESS = Address("alice", "mx.example.test")
-_NAMES = ("alice", "busy", "often", "broken", "stuck", "grüße")
+USERS = ("alice", "busy", "often", "broken", "stuck", "grüße")
 _UNAVAILABLE = StoreRefused(Problem.UNAVAILABLE, "as arranged")
 
 
@@ -96,7 +96,7 @@ class Verifiers(Authenticator):
     """Whoever says ``<name>-demo`` is let in."""
 
     async def password(self, user: str, password: str, client: str) -> Granted | Refused:
-        return Granted(user) if user in _NAMES and password == f"{user}-demo" else Refused(BAD)
+        return Granted(user) if user in USERS and password == f"{user}-demo" else Refused(BAD)
 
     async def scram(self, user: str, client: str) -> ScramAccount | Refused:
         known = sasl.derive("alice-demo", b"salt of alice", 4096)
@@ -171,13 +171,14 @@ class House:
     def submission(self, origin: Origin) -> Transaction:
         return Picky(self.door, Facts(role="submission", origin=origin), None)
 
-    async def furnish(self) -> None:
-        """Give every user the messages, ``busy`` another session, and ``often`` a log-in a moment ago."""
-        for user in _NAMES:
+    async def furnish(self, users: Sequence[str] = USERS) -> None:
+        """Give these users the messages, ``busy`` another session, and ``often`` a log-in a moment ago."""
+        for user in users:
             await self.give(account_of(user), *map(canonical, MESSAGES), uidls=UIDS)
         self.locks.take(account_of("busy"))
-        now = Annotation(LAST_LOGIN, b"%d" % self.now)
-        await self.store.apply([SetMetadata(account_of("often"), NO_MAILBOX, (now,))])
+        if "often" in users:
+            now = Annotation(LAST_LOGIN, b"%d" % self.now)
+            await self.store.apply([SetMetadata(account_of("often"), NO_MAILBOX, (now,))])
 
     async def give(self, account: AccountId, *contents: bytes, uidls: Sequence[str] = ()) -> None:
         (made,) = await self.store.apply([CreateAccount(account)])
@@ -188,7 +189,7 @@ class House:
 
 
 def _secret(user: str) -> Secret | None:
-    return Secret(user, f"{user}-demo") if user in _NAMES else None
+    return Secret(user, f"{user}-demo") if user in USERS else None
 
 
 def _door(queue: MemoryQueue, log: Silent, clock) -> Door:
@@ -253,6 +254,11 @@ class MemoryLink:
         return octets
 
 
+def _named(transcript: Transcript) -> list[str]:
+    """Give the users that a transcript names; alice may be in base 64."""
+    return [user for user in USERS if user == "alice" or any(user in text for _, _, text in transcript.steps)]
+
+
 _FACTS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256)
 
 
@@ -269,7 +275,7 @@ class SessionPeer:
         self.house = House(values, self._spawn, store=store, tls=context)
         self.link = MemoryLink(_FACTS if values.get("tls") == "yes" else None)
         self.session = Pop3Session(self.house.office, "Ap000001")
-        self._loop.run_until_complete(self.house.furnish())
+        self._loop.run_until_complete(self.house.furnish(_named(transcript)))
         self.session.connected(self.link)
         self._settle()
 

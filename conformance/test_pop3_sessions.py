@@ -2,15 +2,12 @@
 
 import contextlib
 from pathlib import Path
-from random import Random
 
 import pytest
 from conformance.pop3_house import SessionPeer, serving
 from conformance.pop3_runner import Run, Transcript, transcripts
+from conformance.pop3_stores import STORES
 from conformance.smtp_runner import TcpPeer
-from tests.stores import DRIVERS, Bodies, Clock, Given
-
-from penfold.message.summary import summary
 
 # What the application behind the core does otherwise than a post office.
 CORE_ONLY = {
@@ -20,16 +17,10 @@ CORE_ONLY = {
 FITTING = [one for one in transcripts() if one.name not in CORE_ONLY]
 
 
+@pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("transcript", FITTING, ids=lambda transcript: transcript.name)
-def test_transcript_holds_over_a_session(transcript: Transcript) -> None:
-    with SessionPeer(transcript) as peer:
-        Run(transcript, peer).play()
-
-
-@pytest.mark.parametrize("transcript", FITTING, ids=lambda transcript: transcript.name)
-def test_transcript_holds_over_a_session_with_the_native_store(transcript: Transcript, tmp_path: Path) -> None:
-    given = Given(tmp_path, Clock(), Random(1).randbytes, summary, Bodies())
-    with SessionPeer(transcript, lambda: DRIVERS["native"].open(given)) as peer:
+def test_transcript_holds_over_a_session(transcript: Transcript, store: str, tmp_path: Path) -> None:
+    with SessionPeer(transcript, lambda: STORES[store](tmp_path)) as peer:
         Run(transcript, peer).play()
 
 
