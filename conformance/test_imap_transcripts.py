@@ -11,7 +11,7 @@ from penfold.protocols.imap.verbs import VERBS
 ALL = transcripts()
 
 # Commands of extensions that are not offered.
-_LATER = {"NOTIFY", "CANCELUPDATE", "GENURLAUTH", "RESETKEY", "URLFETCH"}
+_LATER = {"CANCELUPDATE", "GENURLAUTH", "RESETKEY", "URLFETCH"}
 
 
 @pytest.mark.parametrize("transcript", ALL, ids=lambda transcript: transcript.name)

@@ -15,6 +15,10 @@ SEEDS: list[bytes] = [
     b"\x01l LOGIN alice alice-demo\r\na ENABLE QRESYNC UIDONLY\r\nb SELECT INBOX (QRESYNC (1770091506 1 1:9))\r\n"
     b"c UID FETCH 1:* UID (CHANGEDSINCE 1 VANISHED)\r\nd UID REPLACE 1 INBOX {1+}\r\nx\r\n",
     b'\x02l LOGIN alice alice-demo\r\na APPEND INBOX CATENATE (URL "/INBOX/;UID=1/;SECTION=TEXT" TEXT {1+}\r\nx)\r\n',
+    b"\x03"
+    + _IN
+    + b"a NOTIFY SET STATUS (selected (MessageNew (UID BODY.PEEK[TEXT]) MessageExpunge)) (personal (MailboxName))\r\n"
+    b"b APPEND INBOX {1+}\r\nx\r\nc CREATE y\r\nd NOTIFY NONE\r\ne ESEARCH IN (personal) BODY tea\r\n",
 ]
 TOKENS: tuple[bytes, ...] = (
     *(b"FETCH ", b"STORE ", b"UID ", b"SEARCH ", b"COPY ", b"BODY[", b"HEADER.FIELDS (", b"1:*", b"$", b"\r\nq "),

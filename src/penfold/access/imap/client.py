@@ -8,7 +8,7 @@ turn, so rows of a view found before a ``yield`` mean nothing after it.
 
 from collections.abc import Callable, Coroutine, Generator
 from enum import Enum
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from penfold.access.imap.selected import Selected
 from penfold.access.imap.service import Service
@@ -17,6 +17,9 @@ from penfold.protocols.imap.events import Command
 from penfold.protocols.imap.server import Server
 from penfold.protocols.imap.status import Status
 from penfold.store import AccountId, MailStore, UidSet
+
+if TYPE_CHECKING:
+    from penfold.access.imap.notify import Wishes
 
 
 class _Told(Enum):
@@ -34,7 +37,19 @@ Handler: TypeAlias = "Callable[[Client, Command], Outcome]"
 class Client:
     """The state of a session beyond its protocol core. ``saved`` is the result of SEARCH RETURN (SAVE), as UIDs."""
 
-    __slots__ = ("account", "condstore", "core", "groups", "link", "name", "saved", "selected", "service", "user")
+    __slots__ = (
+        "account",
+        "condstore",
+        "core",
+        "groups",
+        "link",
+        "name",
+        "saved",
+        "selected",
+        "service",
+        "user",
+        "wishes",
+    )
 
     def __init__(self, service: Service, name: str) -> None:
         self.service = service
@@ -51,6 +66,7 @@ class Client:
         self.account = AccountId("")
         self.groups: frozenset[str] = frozenset()
         self.condstore = False
+        self.wishes: Wishes | None = None
         self.deselect()
 
     def known(self, user: str) -> None:

@@ -13,6 +13,7 @@ from penfold.access.imap import (
     listing,
     mailboxes,
     metadata,
+    notify,
     search,
     selecting,
     sharing,
@@ -44,6 +45,7 @@ HANDLERS: Final[Mapping[type, Handler]] = MappingProxyType(
         **thread.HANDLERS,
         **sharing.HANDLERS,
         **metadata.HANDLERS,
+        **notify.HANDLERS,
     }
 )
 
@@ -57,7 +59,7 @@ CAPABILITIES: Final = (
     *("THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "THREAD=REFS", "MULTIAPPEND", "CATENATE", "BINARY", "REPLACE"),
     *("QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX", "ACL", "RIGHTS=kxte", "METADATA"),
     *("STATUS=SIZE", "APPENDLIMIT", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UIDONLY", "I18NLEVEL=1"),
-    *("COMPRESS=DEFLATE", "UNAUTHENTICATE", "MULTISEARCH", "INPROGRESS"),
+    *("COMPRESS=DEFLATE", "UNAUTHENTICATE", "MULTISEARCH", "INPROGRESS", "NOTIFY"),
 )
 
 _NUMBERED: Final = frozenset({Fetch, Store, Search, Sort, Thread})

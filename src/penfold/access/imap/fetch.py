@@ -107,8 +107,9 @@ def _changed(selected: Selected, request: Fetch, uids: "array[int]") -> "array[i
     since = request.changed_since
     if since is None:
         return uids
-    all_uids, modseqs = selected.view.columns([Column.UID, Column.MODSEQ], selected.view.rows(uids))
-    return array("I", (uid for uid, modseq in zip(all_uids, modseqs, strict=True) if modseq > since))
+    rows = selected.view.changes(since).rows
+    changed = selected.view.columns([Column.UID], rows)[0] if len(rows) else ()
+    return UidSet.ascending(uids).among(array("I", changed))
 
 
 def _answer(client: Client, selected: Selected, request: Fetch, uids: "array[int]", planned: Plan) -> Pieces:
@@ -117,10 +118,10 @@ def _answer(client: Client, selected: Selected, request: Fetch, uids: "array[int
     wanted = _changed(selected, request, uids)
     missing = start = 0
     while start < len(wanted):
-        some = _piece(selected, wanted[start : start + planned.batch], planned)
-        start += len(some)
-        missing += len(some) - len(selected.view.rows(some))
-        failed = yield from _some(client, selected, some, planned)
+        piece = _piece(selected, wanted[start : start + planned.batch], planned)
+        start += len(piece)
+        missing += len(piece) - len(selected.view.rows(piece))
+        failed = yield from some(client, selected, piece, planned)
         if failed is not None:
             return failed
     done = "UID FETCH completed" if request.uid else "FETCH completed"
@@ -143,7 +144,7 @@ def _large(selected: Selected, uids: "array[int]") -> bool:
     return len(rows) == 1 and selected.view.columns([Column.SIZE], rows)[0][0] > _FULL
 
 
-def _some(client: Client, selected: Selected, uids: "array[int]", planned: Plan) -> Pieces:
+def some(client: Client, selected: Selected, uids: "array[int]", planned: Plan) -> Pieces:
     """Give the FETCH responses of the messages of a piece."""
     if not planned.cut and not (planned.whole and _large(selected, uids)):
         try:

@@ -25,6 +25,7 @@ from penfold.protocols.imap.searching import Returns, Search
 from penfold.store import Column, Refused, UidSet
 
 _PROGRESS: Final = 10.0  # seconds between two words about how far a search is (RFC 9585 §3)
+_ROWS: Final = 20_000  # messages whose columns are looked at before others have their turn
 _TEXTS: Final = 32  # messages whose texts are looked at before others have their turn
 _NO_MAILBOX = status.bad("Select a mailbox first, or say where to search")
 _SELECTED: Final = frozenset({Which.SELECTED, Which.SELECTED_DELAYED})
@@ -66,8 +67,12 @@ def matching(client: Client, selected: Selected, key: SearchKey, tag: bytes) -> 
     question = Question(selected, client.saved, client.service.clock())
     texts: dict[SearchKey, TextTest | FieldTest] = {}
     known = selected.numbering.uids(1, selected.numbering.exists)
-    rows = selected.view.rows(known)
-    found = _uids(selected, Matcher(question, deep=False, texts=texts).pick(key, rows))
+    found = array("I")
+    for start in range(0, len(known), _ROWS):
+        if start:
+            yield b""
+        rows = selected.view.rows(known[start : start + _ROWS])
+        found += _uids(selected, Matcher(question, deep=False, texts=texts).pick(key, rows))
     if not needs_text(key):
         return found
     matched = array("I")
@@ -101,13 +106,15 @@ def _answer(client: Client, selected: Selected, command: Command, request: Searc
     modseq = _highest(selected, found) if asks_modseq(request.key) else 0
     if modseq or asks_modseq(request.key):
         client.condstore = True
-    if request.returns is None:
+    returns = request.returns
+    if returns is None and not client.rev2:
         yield responses.search(shown, modseq)
-    else:
-        if request.returns.save:
-            client.saved = saved(request.returns, found)
-        if request.returns.responds:
-            yield esearch(client, selected, command, request.returns, shown, found)
+        return None
+    returns = returns or Returns(all=True)  # RFC 9051 §6.4.4: the old response is not for clients of IMAP4rev2
+    if returns.save:
+        client.saved = saved(returns, found)
+    if returns.responds:
+        yield esearch(client, selected, command, returns, shown, found)
     return None
 
 

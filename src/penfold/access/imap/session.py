@@ -13,7 +13,7 @@ Trust: everything the core reports is the client's; the link's address and TLS f
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, ClassVar
 
-from penfold.access.imap import updates
+from penfold.access.imap import notify, updates
 from penfold.access.imap.appending import Appending
 from penfold.access.imap.client import TOLD, Answer, Client, Pieces
 from penfold.access.imap.commands import HANDLERS, holds_expunges
@@ -25,6 +25,7 @@ from penfold.net.tls import TlsFacts
 from penfold.protocols.base import Signal
 from penfold.protocols.imap import events as ev
 from penfold.protocols.imap import sessions, status
+from penfold.protocols.imap.notifying import Which
 from penfold.protocols.imap.server import Server
 from penfold.protocols.imap.status import Status
 from penfold.store import AccountId, Published, Watch
@@ -42,12 +43,12 @@ class ImapSession:
         "_busy",
         "_command",
         "_ended",
+        "_heard",
         "_login",
         "_pieces",
         "_stirred",
         "_then",
-        "_watch",
-        "_watched",
+        "_watches",
         "client",
         "core",
         "draining",
@@ -68,9 +69,9 @@ class ImapSession:
         self._command: ev.Command | None = None
         self._pieces: Pieces | None = None
         self._then: Callable[[Answer], None] = self.finish
-        self._watched = AccountId("")
-        self._watch: Watch | None = None
+        self._watches: dict[AccountId, Watch] = {}
         self._busy = self._stirred = False
+        self._heard: notify.Heard = {}
         self._ended = ""
 
     @property
@@ -268,6 +269,9 @@ class ImapSession:
         self._command = None
         self.core.answer(answer)
         self._rewatch()
+        if self._heard and not self._stirred:
+            self._stirred = True
+            self.service.soon(self._wake)
 
     def _on_login(self, event: ev.Command) -> None:
         self._login.begin(self, event.request)
@@ -293,7 +297,7 @@ class ImapSession:
         del event
         self._command = None
         self.core.go_ahead()
-        self._tell_idling()
+        self._tell()
 
     def _on_idle_done(self, event: ev.IdleDone) -> None:
         if event.failure is None:
@@ -302,40 +306,60 @@ class ImapSession:
     # -- what others change
 
     def _rewatch(self) -> None:
-        """Listen to the account of the selected mailbox."""
-        selected = self.client.selected
-        if selected is None:
-            self._unwatch()
-        elif self._watch is None or self._watched != selected.place.account:
-            self._unwatch()
-            self._watched = selected.place.account
-            self._watch = self.service.store.watch(self._watched, self._hear)
+        """Listen to the account of the selected mailbox, and to those NOTIFY is about."""
+        client = self.client
+        wanted = {client.selected.place.account} if client.selected is not None else set()
+        if client.wishes is not None:
+            wanted |= client.wishes.trees.keys()
+        for account in self._watches.keys() - wanted:
+            self._watches.pop(account).close()
+        for account in wanted - self._watches.keys():
+            self._watches[account] = self.service.store.watch(account, self._hear)
 
     def _unwatch(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
+        for watch in self._watches.values():
+            watch.close()
+        self._watches.clear()
 
     def _hear(self, published: Published) -> None:
         """Hear of a commit; what it means for the client is looked at in the next turn."""
-        del published
-        if not self._stirred and self.core.idling:
+        if self.client.wishes is not None:
+            notify.remember(self._heard, published)
+        elif not self.core.idling:
+            return
+        if not self._stirred:
             self._stirred = True
             self.service.soon(self._wake)
 
     def _wake(self) -> None:
-        if self.link.closing or self._busy or not self.core.idling:
-            self._stirred = False
-        elif not self.link.congested:
-            self._stirred = False
-            self._tell_idling()
+        if self.link.closing or (self.link.congested and not self._busy):
+            return  # told when the client reads again
+        self._stirred = False
+        if self._busy:
+            return  # told when the command is done
+        if self._heard:
+            heard, self._heard = self._heard, {}
+            self.take(notify.news(self.client, heard), self._noted)
+        elif self.core.idling:
+            self._tell()
             self._resume()
 
-    def _tell_idling(self) -> None:
-        if self.client.selected is not None:
-            self.take(updates.tell(self.client, expunges=True), self._told_idling)
+    def _noted(self, lines: Any) -> None:  # noqa: ANN401 - octets, or a Status where it failed
+        if isinstance(lines, bytes) and lines:
+            self.core.write(lines)
+        self._tell()
 
-    def _told_idling(self, answer: Answer) -> None:
+    def _tell(self) -> None:
+        """Tell unasked what is new in the selected mailbox."""
+        client = self.client
+        if client.selected is None:
+            return
+        at_will = client.wishes.selected if client.wishes is not None else None
+        if self.core.idling or (at_will is not None and at_will.events):
+            immediate = at_will is not None and at_will.mailboxes.which is Which.SELECTED
+            self.take(updates.tell(client, expunges=self.core.idling or immediate), self._told)
+
+    def _told(self, answer: Answer) -> None:
         del answer
         self._rewatch()
 

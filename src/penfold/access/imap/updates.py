@@ -58,14 +58,19 @@ def _arrivals(client: Client, selected: Selected) -> Iterator[bytes]:
     if not exists:
         return
     yield responses.exists(exists)
-    if client.rev2:
-        return
+    if not client.rev2:
+        yield _recent(client, selected, known)
+    if client.wishes is not None:
+        yield from client.wishes.arrived(client, known)
+
+
+def _recent(client: Client, selected: Selected, known: int) -> bytes:
     if selected.view.counts().recent:
         first, following = selected.recent
         selected.recent = (first if following > first else known, selected.numbering.limit)
         if not selected.read_only:
             client.service.spawn(_claim_recent(client, selected))
-    yield responses.recent(recent_count(selected))
+    return responses.recent(recent_count(selected))
 
 
 async def _claim_recent(client: Client, selected: Selected) -> None:
