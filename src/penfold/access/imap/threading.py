@@ -153,48 +153,51 @@ class _Forest:
         return below
 
     def _bottom_up(self) -> Iterator[int]:
+        """Give the nodes with children, each after those below it."""
+        children = self.children
         order: list[int] = []
-        todo = list(self.roots)
+        todo = [root for root in self.roots if root in children]
         while todo:
             node = todo.pop()
             order.append(node)
-            todo.extend(self.children.get(node, ()))
+            todo += [child for child in children[node] if child in children]
         return reversed(order)
 
     # -- steps 4 and 6: order
 
     def sort(self, *, newest: bool = False) -> None:
-        when: dict[int, tuple[int, int]] = {}
-        latest: dict[int, int] = {}
+        when = {name: (letter.sent, name) for name, letter in self._letters.items()}
+        latest = {name: letter.came for name, letter in self._letters.items()} if newest else {}
         for node in self._bottom_up():
-            below = self.children.get(node, [])
-            below.sort(key=when.__getitem__)
-            letter = self._letters.get(node)
-            when[node] = (letter.sent, node) if letter else when[below[0]]
-            latest[node] = max([letter.came if letter else 0, *(latest[child] for child in below)])
+            below = self.children[node]
+            if not below:
+                continue
+            if len(below) > 1:
+                below.sort(key=when.__getitem__)
+            if node < 0:
+                when[node] = when[below[0]]
+            if newest:
+                latest[node] = max(latest.get(node, 0), *(latest[child] for child in below))
         self.roots.sort(key=(lambda root: (latest[root], when[root])) if newest else when.__getitem__)
 
     # -- step 5: threads of one subject
 
     def gather(self) -> None:
-        table: dict[bytes, int] = {}
-        for root in self.roots:
-            letter = self._speaker(root)
-            if not letter.subject:
+        letters, table = self._letters, dict[bytes, int]()
+        subjects = [letters[root if root > 0 else self.children[root][0]].subject for root in self.roots]
+        for root, subject in zip(self.roots, subjects, strict=True):
+            other = table.setdefault(subject, root)
+            if other == root:
                 continue
-            other = table.setdefault(letter.subject, root)
             if (root < 0 < other) or (other > 0 and root > 0 and self._answers(other) and not self._answers(root)):
-                table[letter.subject] = root
+                table[subject] = root
         gone: set[int] = set()
         made: list[int] = []
-        for root in self.roots:
-            subject = self._speaker(root).subject
+        for root, subject in zip(self.roots, subjects, strict=True):
             if subject and table[subject] != root:
                 self._merge(table, subject, root, gone, made)
-        self.roots = [root for root in (*self.roots, *made) if root not in gone]
-
-    def _speaker(self, root: int) -> Letter:
-        return self._letters[root if root > 0 else self.children[root][0]]
+        if gone:
+            self.roots = [root for root in (*self.roots, *made) if root not in gone]
 
     def _answers(self, node: int) -> bool:
         return self._letters[node].answer
