@@ -24,6 +24,7 @@ from penfold.store.native.view import NativeView
 from penfold.store.result import Problem, Refused
 from penfold.store.tree import in_order
 
+_TRIES: Final = 10
 _NO_ACCOUNT: Final = Refused(Problem.NONEXISTENT, "no such account")
 _NO_MAILBOX: Final = Refused(Problem.NONEXISTENT, "no such mailbox")
 _DAMAGED: Final = Refused(Problem.UNAVAILABLE, "the account cannot be read")
@@ -40,6 +41,14 @@ class NativeReader:
 
     def view(self, account: AccountId, mailbox: MailboxId) -> NativeView | Refused:
         """Give the view of a mailbox, fresh."""
+        found: NativeView | Refused = _DAMAGED
+        for _ in range(_TRIES):
+            found = self._view(account, mailbox)
+            if found is not _DAMAGED:
+                break  # else it may be that it was laid anew between two looks
+        return found
+
+    def _view(self, account: AccountId, mailbox: MailboxId) -> NativeView | Refused:
         folder = self._folder(account)
         if isinstance(folder, Refused):
             return _NO_MAILBOX if folder is _NO_ACCOUNT else folder

@@ -23,6 +23,7 @@ from penfold.store.roll import Roll, locate
 from penfold.store.uidset import UidSet
 
 _NOTHING: Final = Mapped(memoryview(b""), live=False)
+_TRIES: Final = 10
 _SPARSE: Final = 16  # times as many rows are read as are wanted before they are read one by one
 
 
@@ -43,56 +44,60 @@ class NativeView:
         self._heir: NativeView | None = None
         self._map_index()
         self.roll = Roll(self._living(0), self._slot.uidnext)
-        self._take()
+        self._take(self._slot)
 
     def refresh(self) -> bool:
-        """Come up to what is published."""
+        """Come up to what is published. What cannot be read just now is left for the next time."""
+        for _ in range(_TRIES):
+            try:
+                return self._refreshed()
+            except (Torn, OSError):
+                continue  # the account was laid anew between two looks
+        return False
+
+    def _refreshed(self) -> bool:
         head = self.folder.refresh()
         octets, slot = self.folder.steady_slot(self._place)
         if head == self._head and octets == self._octets:
             return False
         before = (self._slot, self.keywords, self.gone)
-        self._head, self._octets = head, octets
-        if slot.uidvalidity == self.uidvalidity and self.mailbox in self.folder.boxes:
+        there = self.mailbox in self.folder.boxes
+        if slot.uidvalidity == self.uidvalidity and there:
             self._follow(slot)
-        self._take()
+        self._head, self._octets = head, octets
+        self._take(slot)
         return before != (self._slot, self.keywords, self.gone)
 
-    def _take(self) -> None:
+    def _take(self, slot: Slot) -> None:
         image = self.folder.boxes.get(self.mailbox)
         self.keywords = self.folder.image.keywords
-        slot_is_other = image is not None and self.folder.steady_slot(self._place)[1].uidvalidity != self.uidvalidity
-        self.gone = image is None or bool(image.deleted or self.folder.head.deleted) or slot_is_other
+        deleted = image is None or bool(image.deleted or self.folder.head.deleted)
+        self.gone = deleted or slot.uidvalidity != self.uidvalidity
 
     def _follow(self, slot: Slot) -> None:
-        """Take over what is new in the mailbox."""
-        old, self._slot = self._slot, slot
-        if (
-            slot.generation != old.generation
-            or not self._index.live
-            or len(self._index.octets) < index.extent(slot.rows)
-        ):
-            self._map_index()
-        if slot.generation != old.generation:
+        """Take over what is new in the mailbox, or nothing. Raises Torn, OSError."""
+        old, mapped = self._slot, self._index
+        self._slot = slot
+        try:
+            anew = slot.generation != old.generation
+            if anew or not mapped.live or len(mapped.octets) < index.extent(slot.rows):
+                self._map_index()
+            left = self._departed() if anew else self._left(old.journal)
+            came = self._living(0 if anew else old.rows)
+        except (Torn, OSError):
+            self._slot, self._index = old, mapped
+            raise
+        if anew:
             self._pack = self._cache = _NOTHING
             self._heir = None
-            self._compare()
-            return
-        if slot.journal != old.journal:
-            left = self._left(old.journal)
-            if left:
-                self.roll.departed(left)
-        if slot.uidnext != self.roll.next:
-            self.roll.arrived(self._living(old.rows), slot.uidnext)
-
-    def _compare(self) -> None:
-        """After rows were laid anew: who is there is all that can be asked."""
-        there = UidSet.ascending(self._living(0))
-        left = UidSet.ascending(self.roll.uids).without(there)
         if left:
             self.roll.departed(left)
-        new = there.without(UidSet.span(0, self.roll.next - 1))
-        self.roll.arrived(new, self._slot.uidnext)
+        if slot.uidnext != self.roll.next:
+            self.roll.arrived(came[bisect_left(came, self.roll.next) :], slot.uidnext)
+
+    def _departed(self) -> UidSet:
+        """After rows were laid anew: who is there is all that can be asked."""
+        return UidSet.ascending(self.roll.uids).without(UidSet.ascending(self._living(0)))
 
     def _map_index(self) -> None:
         self._index = self.folder.mapped(f"{self.mailbox}.{self._slot.generation}")
@@ -120,14 +125,17 @@ class NativeView:
     def _journal(self, first: int) -> Iterator[tuple[int, int, int]]:
         """Give entries of the journal, from number ``first`` on: MODSEQ, first and last UID."""
         size = JOURNAL.size
-        octets = self.folder.read(
-            f"{self.mailbox}.{self._slot.generation}.journal", first * size, (self._slot.journal - first) * size
-        )
-        return JOURNAL.iter_unpack(octets[: len(octets) // size * size])
+        wanted = (self._slot.journal - first) * size
+        octets = self.folder.read(f"{self.mailbox}.{self._slot.generation}.journal", first * size, wanted)
+        if len(octets) != wanted:
+            raise Torn
+        return JOURNAL.iter_unpack(octets)
 
     def _left(self, first: int) -> UidSet:
         """Tell who of those in the journal, from entry ``first`` on, is not there any more."""
         found = array("I")
+        if first == self._slot.journal:
+            return UidSet()
         for low, high in UidSet.joined((low, high) for _, low, high in self._journal(first)).ranges:
             rows = self._rows_between(low, high)
             gone = self._hot(Column.GONE, rows.start, rows.stop)
@@ -313,7 +321,10 @@ class NativeView:
         return found
 
     def _noted(self, since: int) -> list[tuple[int, int]]:
-        entries = list(self._journal(0)) if self._slot.journal else []
+        try:
+            entries = list(self._journal(0)) if self._slot.journal else []
+        except (Torn, OSError):
+            return [(1, self._slot.uidnext)]  # the account was laid anew meanwhile: then all rows are looked at
         first = bisect_left(entries, since + 1, key=lambda entry: entry[0])
         return [(low, high) for _, low, high in entries[first:]]
 

@@ -253,6 +253,20 @@ def test_a_view_that_read_nothing_before_a_compaction_finds_the_octets(writer, i
     assert len(view.rendered(Item.ENVELOPE, rows[-3:])) == 3
 
 
+def test_what_changed_is_known_also_from_a_view_of_before_a_compaction(writer, inbox, reader):
+    do(writer, Append(ADA, inbox, tuple(Message(b"%d" % n) for n in range(4))))
+    since = reader.view(ADA, inbox).counts().highestmodseq
+    do(writer, StoreFlags(ADA, inbox, UidSet.of([3]), How.ADD, ("\\Seen",)))
+    do(writer, Expunge(ADA, inbox, UidSet.of([1]), deleted=False))
+    view = reader.view(ADA, inbox)
+    assert writer.compact(ADA)
+    changes = view.changes(since)
+    assert list(view.columns([Column.UID], changes.rows)[0]) == [3]
+    assert (list(changes.vanished), changes.complete) == ([1], True)
+    assert view.refresh()
+    assert list(view.changes(since).vanished) == [1]
+
+
 def test_an_account_that_changed_meanwhile_is_not_put_in_place(writer, inbox, reader, tmp_path):
     from penfold.store.native.compaction import Compaction
 
