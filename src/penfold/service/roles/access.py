@@ -12,6 +12,7 @@ from collections.abc import Callable
 from socket import socket
 
 from penfold.access.imap.session import ImapSession
+from penfold.access.pop3.office import FULL as POP3_FULL
 from penfold.access.pop3.session import Pop3Session
 from penfold.config.sections import Listener
 from penfold.fs.posix import PosixFileSystem
@@ -32,6 +33,7 @@ from penfold.transport.receive.login import SaslLogin
 from penfold.transport.receive.session import session_name
 
 FLUSH_SECONDS = 0.2
+_FULL = {"imap": b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n", "pop3": POP3_FULL}
 LOOK_SECONDS = 1.0  # how soon an idle client hears of what other programs did to a mailbox
 
 
@@ -97,6 +99,7 @@ class Access:
             self._numbered(make),
             tls=(lambda: context) if listener.tls == "implicit" and context is not None else None,
             limit=self._place.config.limits.connections,
+            refusal=_FULL[values.read_by(listener)],
             preface=proxy.read if listener.proxy_protocol else None,
             preface_from=proxy.trusted(listener),
         )
