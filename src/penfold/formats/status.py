@@ -22,11 +22,13 @@ _FIELDS: Final = re.compile(
     rb"^(Status|X-Status|X-Keywords|X-UID|X-IMAP|X-IMAPbase):[ \t]*([^\n]*)\n((?:[ \t][^\n]*\n)*)",
     re.IGNORECASE | re.MULTILINE,
 )
+_LENGTH: Final = re.compile(rb"^Content-Length:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
 _UID: Final = re.compile(rb"(\d{1,10})[ \t]*")
 _BASE: Final = re.compile(rb"(\d{1,10})[ \t]+(\d{1,10})(?:[ \t]+([^\n]*))?")
 _KEYWORD: Final = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
 _LETTERS: Final = {"\\answered": "A", "\\flagged": "F", "\\draft": "T", "\\deleted": "D"}
 _ROOM: Final = 24  # blanks after the keywords in a new block
+_BASE_ROOM: Final = 128  # more of them in the first message, for the list of keywords
 _STEP: Final = 32  # by how much a block grows that has become too short
 _MOST: Final = 0xFFFFFFFF
 
@@ -98,8 +100,19 @@ def without(header: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
 
 
 def strip(header: bytes) -> bytes:
-    """Take the fields out of a header that comes from elsewhere."""
-    return without(header, read(header).spans)
+    """Take the fields out of a header that is shown, or comes from elsewhere.
+
+    SECURITY: Content-Length, too. Some programs believe it, and a sender could hide the message after his.
+    """
+    shown = without(header, read(header).spans)
+    return _LENGTH.sub(b"", shown) if b"ength:" in shown else shown
+
+
+def with_keywords(base: Base, flags: Iterable[str]) -> Base:
+    """Add the keywords among flags that are not on the list: Dovecot and c-client know only those that are."""
+    known = {word.lower() for word in base.keywords.decode("ascii", "replace").split()}
+    new = sorted(flag for flag in flags if _KEYWORD.fullmatch(flag) and flag.lower() not in known)
+    return base._replace(keywords=b" ".join((base.keywords, *(flag.encode() for flag in new))).strip()) if new else base
 
 
 def block(flags: frozenset[str], uid: int, *, seen: bool, base: Base | None = None, length: int = 0) -> bytes:
@@ -110,8 +123,9 @@ def block(flags: frozenset[str], uid: int, *, seen: bool, base: Base | None = No
     words = " ".join(sorted(flag for flag in flags if _KEYWORD.fullmatch(flag)))
     head = _base_field(base) if base else b""
     fields = f"X-UID: {uid}\nStatus: {status}\nX-Status: {letters}\nX-Keywords: {words}".encode("ascii", "replace")
+    new_room = _ROOM + _BASE_ROOM if base else _ROOM
     short = len(head) + len(fields) + 1
-    room = length - short if length >= short else _ROOM if not length else -(short - length) % _STEP
+    room = length - short if length >= short else new_room if not length else -(short - length) % _STEP
     return head + fields + b" " * room + b"\n"
 
 

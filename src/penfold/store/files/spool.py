@@ -335,6 +335,7 @@ class SpoolFolder:
         """Append all under one lock, or cut the file back."""
         with self._locked() as file:
             uids = _following(batch, self._base.last)
+            self._learn(flag for new in batch for flag in new.flags)
             base = self._base._replace(last=max(self._base.last, *uids))
             if self._mail:
                 self._raise(file, base.last)
@@ -379,11 +380,17 @@ class SpoolFolder:
             start = each.following
         return mail, texts
 
+    def _learn(self, flags: Iterable[str]) -> bool:
+        """Put new keywords on the list that stands in the first message; tells whether it has to be written."""
+        before, self._base = self._base, status.with_keywords(self._base, set(flags))
+        return self._base != before
+
     def _raise(self, file: File, last: int) -> None:
         """Note in the first message that UIDs up to ``last`` have been given: ten digits are overwritten."""
         first = self._mail[0]
-        found = _LAST.search(file.read_at(first.head, first.body - first.head))
-        if found:
+        header = file.read_at(first.head, first.body - first.head)
+        found, said = _LAST.search(header), status.read(header).base
+        if found and said and said.keywords == self._base.keywords:
             file.write_at(first.head + found.start(1), b"%010d" % last)
         else:
             base = self._base._replace(last=last)
@@ -396,6 +403,8 @@ class SpoolFolder:
                 self._index[key]: self._as(self._index[key], flags=each) for key, each in flags if key in self._index
             }
             done = [key in self._index for key, _ in flags]
+            if self._learn(flag for each in new.values() for flag in each.flags):
+                new[0] = (new.get(0) or self._as(0, flags=self._mail[0].flags))._replace(base=self._base)
             self._change(file, new, frozenset())
         return done
 
@@ -485,8 +494,7 @@ def _says(said: Base | None, base: Base) -> bool:
 
 def _with_block(header: bytes, new: _New) -> bytes:
     state = status.read(header)
-    base = new.base and new.base._replace(keywords=state.base.keywords if state.base else b"")
-    block = status.block(new.flags, new.uid, seen=new.seen, base=base, length=status.room(state))
+    block = status.block(new.flags, new.uid, seen=new.seen, base=new.base, length=status.room(state))
     return status.rewritten(header, state, block)
 
 
