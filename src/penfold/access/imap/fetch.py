@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from penfold.access.imap import fetch_sections, updates
 from penfold.access.imap.client import Answer, Client, Handler, Pieces
-from penfold.access.imap.fetch_columns import Batch, columns, has_column, is_whole
+from penfold.access.imap.fetch_columns import Batch, columns, has_column, is_read, is_whole
 from penfold.access.imap.refusals import ISSUED, NO_NUMBER
 from penfold.access.imap.selected import Selected
 from penfold.message.content_decoding import UnknownEncoding
@@ -52,8 +52,8 @@ class Plan(NamedTuple):
 
     def one_by_one(self) -> "Plan":
         """Cut all that is octets of messages."""
-        bodies = tuple(item for item in self.shown if is_whole(item))
-        return Plan(tuple(item for item in self.shown if not is_whole(item)), (*bodies, *self.cut))
+        read = tuple(item for item in self.shown if is_read(item))
+        return Plan(tuple(item for item in self.shown if not is_read(item)), (*read, *self.cut))
 
 
 def plan(items: tuple[FetchItem, ...], *, uid_only: bool = False) -> Plan:

@@ -144,7 +144,16 @@ def test_a_message_that_is_gone_for_others_can_be_fetched_until_it_was_told(hous
     assert connection.say("b NOOP") == "* 1 EXPUNGE\r\nb OK NOOP completed\r\n"
 
 
-@pytest.mark.parametrize("items", ["(UID FLAGS)", "BODY.PEEK[]", "BODY.PEEK[1]", "(UID BODY.PEEK[] BODY.PEEK[TEXT])"])
+@pytest.mark.parametrize(
+    "items",
+    [
+        "(UID FLAGS)",
+        "BODY.PEEK[]",
+        "BODY.PEEK[HEADER.FIELDS (X-ODD)]",
+        "BODY.PEEK[1]",
+        "(UID BODY.PEEK[] BODY.PEEK[TEXT])",
+    ],
+)
 def test_a_message_that_was_purged_is_passed_over_and_its_number_stays(house, items):
     connection = Connection(house).log_in(select="INBOX")
     house.apply(Expunge(AccountId("alice"), house.inbox["alice"], UidSet.of([1]), deleted=False))
