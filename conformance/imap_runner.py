@@ -1,4 +1,4 @@
-"""Runs IMAP transcripts over a session with a fake link and the store in memory, or over TCP.
+"""Runs IMAP transcripts over a session with a fake link and any of the stores.
 
 A transcript is a text file, one thing a line:
 
@@ -31,6 +31,7 @@ from random import Random
 from typing import Any
 
 from conformance.smtp_runner import _unescape
+from tests.stores import DRIVERS, Bodies, Given
 
 from penfold.access.imap.commands import CAPABILITIES
 from penfold.access.imap.service import Service
@@ -42,7 +43,6 @@ from penfold.net.tls import TlsFacts
 from penfold.protocols import sasl
 from penfold.protocols.imap.settings import Settings
 from penfold.store import AccountId, Append, Create, CreateAccount, Created, Message
-from penfold.store.memory import MemoryStore
 from penfold.transport.receive.login import SaslLogin
 
 FOLDER = Path(__file__).parent / "imap"
@@ -143,14 +143,18 @@ class Clock:
 
 
 class House:
-    """A store in memory, an IMAP service over it, and connections to it, spoken to without async."""
+    """A store, an IMAP service over it, and connections to it, spoken to without async."""
 
-    def __init__(self, *, mail: bool = True, tls: Any = "context", **settings: Any) -> None:
+    def __init__(
+        self, *, mail: bool = True, tls: Any = "context", driver: str = "memory", path: Any = None, **settings: Any
+    ) -> None:
         self.runner = asyncio.Runner()
         self.clock, self.log = Clock(), Log()
         self.tasks: set[asyncio.Task[None]] = set()
         self.callbacks: list[Any] = []
-        self.store = MemoryStore(clock=self.clock, random=Random(1).randbytes, summarise=summary)
+        given = Given(path, self.clock, Random(1).randbytes, summary, Bodies())
+        self.opened = self.runner.run(DRIVERS[driver].open(given))
+        self.store: Any = self.opened.store
         usual = {"hostname": "imap.test", "capabilities": CAPABILITIES, "clear_login": True, "starttls": True}
         usual |= {"mechanisms": ("PLAIN", "SCRAM-SHA-256"), "tls_mechanisms": ("PLAIN",)}
         self.service = Service(
@@ -199,6 +203,7 @@ class House:
             while self.tasks or self.callbacks:
                 if self.tasks:
                     await asyncio.wait(set(self.tasks))
+                await self.opened.settle()
                 callbacks, self.callbacks[:] = list(self.callbacks), []
                 for callback in callbacks:
                     callback()
@@ -206,6 +211,7 @@ class House:
         self.runner.run(wait())
 
     def close(self) -> None:
+        self.runner.run(self.opened.close())
         self.runner.close()
 
 
@@ -369,10 +375,10 @@ def _like(line: str, text: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, text.split("…"))), line) is not None
 
 
-def run_over_session(transcript: Transcript) -> None:
-    """Play a transcript to a session over the store in memory."""
+def run_over_session(transcript: Transcript, driver: str, path: Path) -> None:
+    """Play a transcript to a session over a store."""
     mail = transcript.settings.get("mail") != "no"
-    house = House(mail=mail, **settings_of(transcript.settings))
+    house = House(mail=mail, driver=driver, path=path, **settings_of(transcript.settings))
     try:
         Run(transcript, house).play()
     finally:

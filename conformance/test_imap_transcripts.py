@@ -1,9 +1,11 @@
-"""Every IMAP transcript holds for a session over the store in memory."""
+"""Every IMAP transcript holds for a session over every store that has all powers."""
 
 import re
+from pathlib import Path
 
 import pytest
 from conformance.imap_runner import Transcript, run_over_session, sent, transcripts
+from tests.stores import DRIVERS
 
 from penfold.access.imap.commands import CAPABILITIES
 from penfold.protocols.imap.verbs import VERBS
@@ -14,9 +16,10 @@ ALL = transcripts()
 _LATER = {"CANCELUPDATE", "GENURLAUTH", "RESETKEY", "URLFETCH"}
 
 
+@pytest.mark.parametrize("driver", sorted(DRIVERS))
 @pytest.mark.parametrize("transcript", ALL, ids=lambda transcript: transcript.name)
-def test_transcript_holds_over_a_session(transcript: Transcript) -> None:
-    run_over_session(transcript)
+def test_transcript_holds_over_a_session(transcript: Transcript, driver: str, tmp_path: Path) -> None:
+    run_over_session(transcript, driver, tmp_path)
 
 
 @pytest.mark.parametrize("transcript", ALL, ids=lambda transcript: transcript.name)
