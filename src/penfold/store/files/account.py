@@ -18,21 +18,23 @@ from penfold.formats.replacing import content, replace
 from penfold.message.summary import Summary
 from penfold.model import MailError
 from penfold.model.ids import base32
-from penfold.store.base import Kind, Mailbox, Published, Touched, Tree
-from penfold.store.change import INBOX, NO_MAILBOX, AccountId, MailboxId, Quota
+from penfold.store.allowance import afford, next_uidvalidity
+from penfold.store.base import Kind, Mailbox, Published, Tree
+from penfold.store.change import NO_MAILBOX, AccountId, MailboxId, Quota
 from penfold.store.files.cache import VERSION, Cache, Kept
 from penfold.store.files.control import About, Control
 from penfold.store.files.folder import Folder, Means
 from penfold.store.files.layout import Place, Spot, layout_of
 from penfold.store.files.mailbox import FilesMailbox
-from penfold.store.files.refusal import Refusal
-from penfold.store.flags import Keywords, valid, words
+from penfold.store.flags import Keywords, words
 from penfold.store.names import BadName, above, mailbox_name
+from penfold.store.publication import Publication
+from penfold.store.refusal import Refusal
 from penfold.store.rendering import Summarise
 from penfold.store.result import Problem
 from penfold.store.rights import Ace
 from penfold.store.thread import MOST_IDS
-from penfold.store.uidset import MAX_UID
+from penfold.store.tree import in_order
 
 Opener = Callable[[Place, Spot, str, Means], Folder]
 _MOST_DELIVERIES = 10_000
@@ -88,8 +90,6 @@ class FilesAccount:
         self.control = Control(means.fs, self._directory)
         self._open: dict[MailboxId, FilesMailbox] = {}
         self._spots: dict[str, Spot] = {}
-        self._published = 0
-        self._touched: dict[MailboxId, tuple[int, int]] = {}
         self._table: tuple[str, ...] = ()
         self._bits: dict[frozenset[str], int] = {}
         self._begin()
@@ -105,7 +105,7 @@ class FilesAccount:
         self.keywords = Keywords(kept.keywords)
         self.threads = Threads(kept.threads)
         self.deliveries = {each[:3]: each[3:] for each in kept.deliveries}
-        self._published = self.modseq if self._peace else 0
+        self._publication = Publication(self.id, self.modseq if self._peace else 0)
         self._spots = self.layout.spots()
 
     # -- what comes from outside
@@ -122,7 +122,7 @@ class FilesAccount:
     def next_uidvalidity(self) -> int:
         """Give one that this account never gave. Written down before anything bears it."""
         said = self.control.said
-        said.uidvalidity = min(max(said.uidvalidity + 1, self.now), MAX_UID)
+        said.uidvalidity = next_uidvalidity(said.uidvalidity, self.now, said.adopted)
         said.first_uidvalidity = said.first_uidvalidity or said.uidvalidity
         self.control.changed = True
         self.control.write()
@@ -209,13 +209,6 @@ class FilesAccount:
         found = [each for each in above(name) if each in self._spots]
         return self.about(found[-1]).acl if found else ()
 
-    def spelled(self, name: str) -> str:
-        """Give the one spelling of a name. Raises Refusal."""
-        try:
-            return mailbox_name(name)
-        except BadName as error:
-            raise Refusal(Problem.CANNOT, str(error)) from None
-
     def make(self, name: str) -> FilesMailbox:
         """Make a mailbox and what is missing above it. Raises Refusal, OSError."""
         for each in self.missing(name):
@@ -298,21 +291,14 @@ class FilesAccount:
         limits = self.control.said.limits
         if limits == Quota():
             return
-        used = self.used
-        for more, had, limit, what in (
-            (storage, used.storage, limits.storage, "octets"),
-            (messages, used.messages, limits.messages, "messages"),
-            (mailboxes, used.mailboxes, limits.mailboxes, "mailboxes"),
-        ):
-            if limit and more > 0 and had + more > limit:
-                raise Refusal(Problem.OVER_QUOTA, f"{had + more} {what} are more than {limit}")
+        afford(self.used, limits, Quota(storage, messages, mailboxes))
 
     def tree(self) -> Tree:
         """Show it."""
         said = self.control.said
         boxes = {box.name: box for box in self.boxes()}
         shown = []
-        for name in sorted(self._spots, key=_in_order):
+        for name in sorted(self._spots, key=in_order):
             about, box = self.about(name), boxes.get(name)
             numbers = (box.uidvalidity, box.modseq) if box else (0, 0)
             notes = tuple(sorted(about.annotations, key=lambda note: (note.user, note.entry)))
@@ -374,18 +360,9 @@ class FilesAccount:
 
     def flag_bits(self, flags: tuple[str, ...], *, strict: bool = True) -> int:
         """Give the bits of flags, entering new keywords. Raises Refusal; if not strict, leaves out what has no room."""
-        good = tuple(flag for flag in flags if valid(flag))
-        if strict and len(good) != len(flags):
-            raise Refusal(Problem.CANNOT, "that is no flag")
-        missing = self.keywords.missing(good)
-        if len(missing) > self.keywords.free:
-            self.keywords.release(self._borne() | self.keywords.bits(good))
-        if strict and len(missing) > self.keywords.free:
-            raise Refusal(Problem.LIMIT, "too many keywords")
-        for keyword in missing[: self.keywords.free]:
-            self.keywords.enter(keyword)
+        for _ in range(self.keywords.admit(flags, self._borne, strict=strict)):
             self.touch(Kind.TREE)
-        return self.keywords.bits(good)
+        return self.keywords.bits(flags)
 
     def _borne(self) -> int:
         borne = 0
@@ -404,8 +381,7 @@ class FilesAccount:
         if box is not None:
             mailbox, box.modseq = box.id, self.modseq
             box.soil()
-        kinds, _ = self._touched.get(mailbox, (0, 0))
-        self._touched[mailbox] = (kinds | kind, self.modseq)
+        self._publication.touch(mailbox, kind, self.modseq)
         return self.modseq
 
     def _unrest(self) -> None:
@@ -423,12 +399,7 @@ class FilesAccount:
         for box in self.open:
             if box.dirty > _SAVED_EVERY:
                 box.save()
-        if not self._touched:
-            return None
-        touched = tuple(Touched(mailbox, *what) for mailbox, what in self._touched.items())
-        before, self._published = self._published, self.modseq
-        self._touched = {}
-        return Published(self.id, before, self.modseq, touched)
+        return self._publication.take(self.modseq)
 
     def close(self) -> None:
         """Write down everything; what follows may begin where this ended."""
@@ -447,9 +418,3 @@ class FilesAccount:
             threads=list(self.threads.known.items()),
         )
         self.cache.save("state", kept, durable=True)
-
-
-def _in_order(name: str) -> tuple[bool, list[str]]:
-    """Sort names: INBOX and what is below it first, then level by level."""
-    levels = name.split("/")
-    return (levels[0] != INBOX, levels)

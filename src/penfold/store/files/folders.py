@@ -3,20 +3,17 @@
 Standards: RFC 9051 §6.3.4, §6.3.5, §6.3.6, §6.3.7; RFC 6154 §3; RFC 4314 §3.1; RFC 5464 §4.3; RFC 9208 §4.1.3
 """
 
-import re
-from typing import Final
-
+from penfold.store.allowance import check_adoptable
+from penfold.store.annotation import in_order, noted
 from penfold.store.base import Kind
 from penfold.store.change import (
     INBOX,
     NO_MAILBOX,
     Adopt,
-    Annotation,
     Create,
     CreateAccount,
     Delete,
     DeleteAccount,
-    How,
     Purge,
     Rename,
     SetAcl,
@@ -29,14 +26,12 @@ from penfold.store.change import (
 from penfold.store.files.account import FilesAccount
 from penfold.store.files.mailbox import FilesMailbox
 from penfold.store.files.messages import transfer
-from penfold.store.files.refusal import Refusal
 from penfold.store.files.state import State
-from penfold.store.names import is_below
+from penfold.store.refusal import Refusal
 from penfold.store.result import Created, Done, Problem, Result
-from penfold.store.rights import Ace, normal
-from penfold.store.uidset import EVERY, MAX_UID
-
-_ENTRY: Final = re.compile(r"/(private|shared)(?:/[!-$&-)+-.0-~]+)+\Z")
+from penfold.store.rights import changed
+from penfold.store.tree import check_deletable, check_new, renamed, spelled
+from penfold.store.uidset import EVERY
 
 
 def create_account(state: State, change: CreateAccount) -> Result:
@@ -71,9 +66,8 @@ def undelete(state: State, change: Undelete) -> Result:
 def create(state: State, change: Create) -> Result:
     """Make a mailbox."""
     account = state.account(change.account)
-    name = account.spelled(change.name)
-    if name in account.names:
-        raise Refusal(Problem.ALREADY_EXISTS, f"{name} exists already")
+    name = spelled(change.name)
+    check_new(account.names, name)
     account.afford(mailboxes=len(account.missing(name)))
     box = account.make(name)
     account.about(name).special_use = change.special_use
@@ -85,11 +79,8 @@ def create(state: State, change: Create) -> Result:
 def delete(state: State, change: Delete) -> Result:
     """Remove a mailbox."""
     account = state.account(change.account)
-    name = account.spelled(change.name)
-    if name == INBOX:
-        raise Refusal(Problem.CANNOT, "INBOX cannot be deleted")
-    if name not in account.names:
-        raise Refusal(Problem.NONEXISTENT, f"no mailbox is called {name}")
+    name = spelled(change.name)
+    check_deletable(account.names, name)
     box = account.named(name) if account.selectable(name) else None
     account.layout.remove(name)
     modseq = account.touch(Kind.TREE, box)
@@ -100,24 +91,16 @@ def delete(state: State, change: Delete) -> Result:
 def rename(state: State, change: Rename) -> Result:
     """Rename a mailbox and all below it."""
     account = state.account(change.account)
-    old, new = account.spelled(change.name), account.spelled(change.new)
-    if new in account.names:
-        raise Refusal(Problem.ALREADY_EXISTS, f"{new} exists already")
+    old, new = spelled(change.name), spelled(change.new)
     if old == INBOX:
+        check_new(account.names, new)
         return _empty_inbox(account, new)
-    if is_below(new, old) or new == old:
-        raise Refusal(Problem.CANNOT, "a mailbox cannot be put below itself")
-    names = [name for name in account.names if name == old or is_below(name, old)]
-    if not names:
-        raise Refusal(Problem.NONEXISTENT, f"no mailbox is called {old}")
-    moved = {name: account.spelled(new + name[len(old) :]) for name in names}
-    if taken := sorted(set(moved.values()) & set(account.names)):
-        raise Refusal(Problem.ALREADY_EXISTS, f"{taken[0]} exists already")
+    moved = renamed(account.names, old, new)
     parents = account.missing(new)[:-1]
     account.afford(mailboxes=len(parents))
     if parents:  # of a format where each mailbox can have others below it
         account.make(parents[-1])
-    for name in names:
+    for name in moved:
         account.about(name)
     account.layout.rename(old, new)
     account.moved(moved)
@@ -138,7 +121,7 @@ def _empty_inbox(account: FilesAccount, new: str) -> Result:
 def subscribe(state: State, change: Subscribe) -> Result:
     """Subscribe or unsubscribe."""
     account = state.account(change.account)
-    name, names = account.spelled(change.name), account.subscriptions()
+    name, names = spelled(change.name), account.subscriptions()
     if (name in names) == change.on:
         return Done(account.modseq)
     account.subscribe(names ^ {name})
@@ -149,11 +132,10 @@ def adopt(state: State, change: Adopt) -> Result:
     """Give an empty mailbox the UIDVALIDITY it had elsewhere."""
     account = state.account(change.account)
     box, said = account.mailbox(change.mailbox), account.control.said
-    given = said.first_uidvalidity <= change.uidvalidity <= said.uidvalidity
-    if box.uidnext != 1 or given or change.uidvalidity in said.adopted:
-        raise Refusal(Problem.CANNOT, "that UIDVALIDITY can no longer be given")
-    if not (0 < change.uidvalidity <= MAX_UID and 0 < change.uidnext <= MAX_UID):
-        raise Refusal(Problem.CANNOT, "these numbers are none")
+    if box.uidnext != 1:
+        raise Refusal(Problem.CANNOT, "the mailbox has held messages")
+    given = range(said.first_uidvalidity, said.uidvalidity + 1)
+    check_adoptable(change.uidvalidity, change.uidnext, given, said.adopted)
     said.adopted.append(change.uidvalidity)
     said.uidvalidity = max(said.uidvalidity, change.uidvalidity)
     account.control.changed = True
@@ -175,31 +157,9 @@ def set_acl(state: State, change: SetAcl) -> Result:
     """Give, change or take away an entry of an access control list."""
     account = state.account(change.account)
     about = account.about(account.mailbox(change.mailbox).name)
-    entries = {ace.identifier: ace for ace in about.acl}
-    if not change.identifier.removeprefix("-"):
-        raise Refusal(Problem.CANNOT, "rights must be given to somebody")
-    if change.rights is None:
-        entries.pop(change.identifier, None)
-    else:
-        entries[change.identifier] = Ace(change.identifier, _new_rights(entries.get(change.identifier), change))
-    about.acl = tuple(entries.values())
+    about.acl = changed(about.acl, change)
     account.control.changed = True
     return Done(account.touch(Kind.TREE))
-
-
-def _new_rights(ace: Ace | None, change: SetAcl) -> str:
-    had = ace.rights if ace else ""
-    try:
-        named = normal(change.rights or "")
-    except ValueError as error:
-        raise Refusal(Problem.CANNOT, str(error)) from None
-    match change.how:
-        case How.ADD:
-            return normal(had + named)
-        case How.REMOVE:
-            return "".join(right for right in had if right not in named)
-        case How.REPLACE:
-            return named
 
 
 def set_metadata(state: State, change: SetMetadata) -> Result:
@@ -209,29 +169,12 @@ def set_metadata(state: State, change: SetMetadata) -> Result:
     if change.mailbox != NO_MAILBOX:
         box = account.mailbox(change.mailbox)
     about = account.control.said if box is None else account.about(box.name)
-    notes = {(note.user, note.entry): note for note in about.annotations}
-    for note in change.annotations:
-        key = (note.user, _entry(note, state.limits.annotation))
-        if note.value is None:
-            notes.pop(key, None)
-        else:
-            notes[key] = Annotation(key[1], note.value, note.user)
-    if len(notes) > state.limits.annotations:
-        raise Refusal(Problem.LIMIT, f"more than {state.limits.annotations} annotations")
-    about.annotations = tuple(notes.values())
+    had = {(note.user, note.entry): note for note in about.annotations}
+    limits = state.limits
+    notes = noted(had, change.annotations, octets=limits.annotation, most=limits.annotations)
+    about.annotations = in_order(notes)
     account.control.changed = True
     return Done(account.touch(Kind.METADATA, box))
-
-
-def _entry(note: Annotation, most: int) -> str:
-    """Give the one spelling of an entry's name (RFC 5464 §3.2). Raises Refusal."""
-    entry = note.entry.lower()
-    found = _ENTRY.match(entry)
-    if not found or (found[1] == "private") != bool(note.user):
-        raise Refusal(Problem.CANNOT, "that is no name of an annotation")
-    if note.value is not None and len(note.value) > most:
-        raise Refusal(Problem.TOO_BIG, f"an annotation has more than {most} octets")
-    return entry
 
 
 def set_quota(state: State, change: SetQuota) -> Result:

@@ -19,8 +19,8 @@ from penfold.formats.folders import decode, encode, folder_names, folder_path
 from penfold.formats.maildir import make_maildir
 from penfold.fs.base import FileSystem, Stat
 from penfold.store.change import INBOX
-from penfold.store.files.refusal import Refusal
 from penfold.store.names import MAX_DEPTH, BadName, mailbox_name
+from penfold.store.refusal import Refusal
 from penfold.store.result import Problem
 
 _MESSAGE: Final = re.compile(r"[1-9]\d{0,8}|,.*")

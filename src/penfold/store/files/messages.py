@@ -8,16 +8,18 @@ from array import array
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
+from penfold.store.allowance import check_uids
 from penfold.store.base import Column, Kind
 from penfold.store.change import Append, ClaimRecent, Copy, Deliver, Expunge, How, Message, Move, Replace, StoreFlags
 from penfold.store.files.account import FilesAccount
 from penfold.store.files.folder import New
 from penfold.store.files.mailbox import FilesMailbox
-from penfold.store.files.refusal import Refusal
 from penfold.store.files.state import State
-from penfold.store.flags import DELETED, valid, words
+from penfold.store.flags import DELETED, changed, valid, words
+from penfold.store.refusal import Refusal
 from penfold.store.result import Claimed, Copied, Expunged, Flagged, Problem, Result, Stored
-from penfold.store.uidset import MAX_UID, UidSet
+from penfold.store.tree import spelled
+from penfold.store.uidset import UidSet
 
 _NOT_IN_NAMES: Final = re.compile(r"[^0-9A-Za-z]")
 
@@ -25,13 +27,13 @@ _NOT_IN_NAMES: Final = re.compile(r"[^0-9A-Za-z]")
 def deliver(state: State, change: Deliver) -> Result:
     """Deliver once."""
     account = state.account(change.account)
-    name = account.spelled(change.name)
+    name = spelled(change.name)
     box = _target(account, change, name)
     key = (change.queue_id, change.number, box.id if box else "")
     if box and (known := account.deliveries.get(key)):
         return Stored(box.id, known[0], UidSet.of([known[1]]), known[2], repeated=True)
     octets = state.octets(change.message)
-    _check_uids([change.message.uid], box.uidnext if box else 1)
+    check_uids([change.message.uid], box.uidnext if box else 1)
     account.afford(len(octets), 1, 0 if box else len(account.missing(name)))
     box = box or account.make(name)
     box.look()
@@ -78,7 +80,7 @@ def append(state: State, change: Append) -> Result:
     """Append all or none."""
     account = state.account(change.account)
     box = account.mailbox(change.mailbox)
-    _check_uids([message.uid for message in change.messages], box.uidnext)
+    check_uids([message.uid for message in change.messages], box.uidnext)
     contents = [state.octets(message) for message in change.messages]
     account.afford(sum(map(len, contents)), len(contents))
     _room(account, box, tuple(flag for message in change.messages for flag in message.flags))
@@ -105,16 +107,6 @@ def _new(account: FilesAccount, message: Message, octets: bytes, flags: frozense
     return New(octets, flags, internal, unique, message.uid, message.uidl)
 
 
-def _check_uids(uids: list[int], following: int) -> None:
-    """Check that UIDs brought along from elsewhere ascend, and that there are enough for the others."""
-    for uid in uids:
-        if uid and not following <= uid < MAX_UID:
-            raise Refusal(Problem.CANNOT, f"UID {uid} has been passed")
-        following = (uid or following) + 1
-    if following > MAX_UID:
-        raise Refusal(Problem.LIMIT, "the mailbox has no more UIDs")
-
-
 def _writable(box: FilesMailbox) -> None:
     if not box.folder.writable:
         raise Refusal(Problem.UNAVAILABLE, "this mailbox can only be read")
@@ -139,7 +131,7 @@ def replace(state: State, change: Replace) -> Result:
     old = source.live(UidSet.of([change.uid]))
     if not old:
         raise Refusal(Problem.NONEXISTENT, "the message to be replaced is gone")
-    _check_uids([change.message.uid], target.uidnext)
+    check_uids([change.message.uid], target.uidnext)
     octets = state.octets(change.message)
     source.measure(old)
     account.afford(len(octets) - source.columns[Column.SIZE][old[0]])
@@ -160,9 +152,9 @@ def store_flags(state: State, change: StoreFlags) -> Result:
     passed = [row for row in rows if since is None or modseqs[row] <= since]
     enter = passed and change.how is not How.REMOVE
     bits = _room(account, box, change.flags) if enter else account.keywords.bits(change.flags)
-    wanted = [(row, _new_flags(box, row, change.how, bits)) for row in passed]
-    changed = [(row, new) for row, new in wanted if new != box.columns[Column.FLAGS][row]]
-    done = _mark(account, box, changed)
+    flags = box.columns[Column.FLAGS]
+    news = [(row, new) for row in passed if (new := changed(flags[row], change.how, bits)) != flags[row]]
+    done = _mark(account, box, news)
     failed = sorted(set(rows) - set(passed)) if len(passed) < len(rows) else ()
     modseq = account.touch(Kind.FLAGS, box) if done else box.modseq
     if done:
@@ -170,26 +162,15 @@ def store_flags(state: State, change: StoreFlags) -> Result:
     return Flagged(modseq, box.uids(row for row, _ in done), box.uids(failed))
 
 
-def _new_flags(box: FilesMailbox, row: int, how: How, bits: int) -> int:
-    flags = box.columns[Column.FLAGS][row]
-    match how:
-        case How.ADD:
-            return flags | bits
-        case How.REMOVE:
-            return flags & ~bits
-        case How.REPLACE:
-            return bits
-
-
-def _mark(account: FilesAccount, box: FilesMailbox, changed: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _mark(account: FilesAccount, box: FilesMailbox, news: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Write flags into the folder; gives those that were written."""
-    if not changed:
+    if not news:
         return []
     _writable(box)
     names = account.keywords.names
-    known = {bits: frozenset(words(bits, names)) for bits in {bits for _, bits in changed}}
-    done = box.folder.mark([(box.keys[row], known[bits]) for row, bits in changed])
-    return [each for each, there in zip(changed, done, strict=True) if there]
+    known = {bits: frozenset(words(bits, names)) for bits in {bits for _, bits in news}}
+    done = box.folder.mark([(box.keys[row], known[bits]) for row, bits in news])
+    return [each for each, there in zip(news, done, strict=True) if there]
 
 
 def copy(state: State, change: Copy) -> Result:
@@ -227,7 +208,7 @@ def transfer(
     if not (moving and account is other):
         other.afford(sum(len(each.octets) for each in new), len(new))
     _writable(target)
-    _check_uids([0] * len(rows), target.uidnext)
+    check_uids([0] * len(rows), target.uidnext)
     if moving:
         _writable(source)
     found = target.folder.append(new)

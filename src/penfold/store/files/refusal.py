@@ -1,15 +1,7 @@
-"""A change that cannot be made, on its way from where that is found out to where it is answered."""
+"""What is answered when a disk, or a lock, stands in the way of a change."""
 
 from penfold.model import MailError
 from penfold.store.result import Problem, Refused
-
-
-class Refusal(Exception):
-    """Nothing was done; ``refused`` is the answer."""
-
-    def __init__(self, problem: Problem, text: str) -> None:
-        super().__init__(text)
-        self.refused = Refused(problem, text)
 
 
 def refused(problem: OSError | MailError) -> Refused:

@@ -18,7 +18,7 @@ from penfold.store.files.account import FilesAccount
 from penfold.store.files.cache import Cache
 from penfold.store.files.folder import Folder, Means
 from penfold.store.files.layout import Place, Spot
-from penfold.store.files.refusal import Refusal
+from penfold.store.refusal import Refusal
 from penfold.store.rendering import Summarise
 from penfold.store.result import Problem
 

@@ -22,9 +22,10 @@ from penfold.store.files import folders, messages
 from penfold.store.files.account import FilesAccount
 from penfold.store.files.folder import Means
 from penfold.store.files.formats import open_folder
-from penfold.store.files.refusal import Refusal, refused
+from penfold.store.files.refusal import refused
 from penfold.store.files.state import Limits, Places, State
 from penfold.store.files.view import FilesView
+from penfold.store.refusal import Refusal
 from penfold.store.rendering import Summarise
 from penfold.store.result import Refused, Result
 
