@@ -14,7 +14,7 @@ Durability: when ``apply`` returns, its changes survive kill -9 and power loss.
 from array import array
 from collections.abc import Callable, Collection, Sequence
 from enum import IntFlag, StrEnum
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -284,3 +284,14 @@ class Bodies(Protocol):
 
     def open(self, ref: BodyRef) -> Body:
         """Open one. Raises OSError."""
+
+
+@runtime_checkable
+class Linking(Bodies, Protocol):
+    """Bodies with a further power: a content that is all of a file gets another name instead of being copied."""
+
+    def link(self, ref: BodyRef, path: str) -> bool:
+        """Give the file whose octets are the content without its prefix the name ``path``, if there is one.
+
+        The file must be durable, and never be written again. Raises OSError, also where the two cannot be linked.
+        """

@@ -39,6 +39,9 @@ class Disk(Protocol):
     def read(self, path: str, offset: int, length: int) -> bytes:
         """Read what was committed, or appended in this commit. Raises Refusal."""
 
+    def read_stub(self, path: str, offset: int) -> bytes:
+        """Read a stub with its prefix, in the same way. Raises Refusal."""
+
 
 class Account:
     """One account."""
@@ -188,6 +191,10 @@ class Account:
         place, self.head.pack = self.head.pack, self.head.pack + len(octets)
         self._disk.group.append(f"{self.folder}/{self.pack}", place, octets)
         return place
+
+    def stub(self, place: int) -> bytes:
+        """Read the stub of a large body, with the prefix behind it."""
+        return self._disk.read_stub(f"{self.folder}/{self.pack}", place)
 
     def append_rendered(self, octets: bytes) -> int:
         """Put octets at the end of the cache; gives where."""

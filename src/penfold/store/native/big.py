@@ -6,31 +6,41 @@ Durability: the file and all names that lead to it are synced before the group t
 """
 
 import struct
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from penfold.fs.base import FileSystem
 from penfold.model.ids import base32
 from penfold.store.native.layout import make_directory
 
-_STUB: Final = struct.Struct("<QQ")
-STUB: Final = _STUB.size
+_STUB: Final = struct.Struct("<QQI")
+HEADING: Final = _STUB.size
 _PIECE: Final = 1 << 20
 
 
 class Stub(NamedTuple):
-    """What the pack says of a large body: its number and its octets."""
+    """What the pack says of a large body: the number and the octets of its file, and how many stand before it.
+
+    Those follow the stub in the pack: a body taken over from a queue has its trace fields there.
+    """
 
     number: int
     length: int
+    prefix: int
 
     @property
     def name(self) -> str:
         """The file in the folder of the account."""
         return f"big.{base32(self.number, 13)}"
 
+    @property
+    def size(self) -> int:
+        """How many octets of the pack it is, with the prefix."""
+        return HEADING + self.prefix
+
 
 def read_stub(octets: bytes | memoryview) -> Stub:
-    """Read a stub."""
+    """Read the heading of a stub."""
     return Stub(*_STUB.unpack(octets))
 
 
@@ -44,7 +54,7 @@ class BigBodies:
 
     def write(self, folder: str, number: int, octets: bytes) -> bytes:
         """Write a body; gives its stub. Raises OSError."""
-        stub = Stub(number, len(octets))
+        stub = Stub(number, len(octets), 0)
         self._begin(folder)
         file = self._fs.create(f"{self._root}/{folder}/{stub.name}")
         try:
@@ -55,9 +65,20 @@ class BigBodies:
             file.close()
         return _STUB.pack(*stub)
 
+    def adopt(self, folder: str, number: int, prefix: bytes, length: int, link: Callable[[str], bool]) -> bytes | None:
+        """Take over a file of ``length`` octets by one more name; gives its stub, None if that cannot be."""
+        stub = Stub(number, length, len(prefix))
+        try:
+            self._begin(folder)
+            if not link(f"{self._root}/{folder}/{stub.name}"):
+                return None
+        except OSError:  # on another file system, or not ours to link
+            return None
+        return _STUB.pack(*stub) + prefix
+
     def share(self, stub: bytes, folder: str, other: str) -> None:
         """Let a body belong to the account of folder ``other``, too. Raises OSError."""
-        name = read_stub(stub).name
+        name = read_stub(stub[:HEADING]).name
         self._begin(other)
         try:
             self._fs.link(f"{self._root}/{folder}/{name}", f"{self._root}/{other}/{name}")

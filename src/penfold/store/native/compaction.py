@@ -17,7 +17,7 @@ from penfold.fs.base import File, FileSystem
 from penfold.store.base import Column
 from penfold.store.change import AccountId
 from penfold.store.native import index
-from penfold.store.native.big import STUB, read_stub
+from penfold.store.native.big import HEADING, read_stub
 from penfold.store.native.box import JOURNAL
 from penfold.store.native.folder import Folder
 from penfold.store.native.image import BoxImage
@@ -125,11 +125,13 @@ class Compaction:
         return new
 
     def _laid(self, facts: Facts, bodies: _Copier, rendered: _Copier) -> Facts:
-        big = bool(facts.bits & BIG)
-        if big:
-            self._big.add(read_stub(bodies.octets(facts.body, STUB)).name)
+        size = facts.size
+        if facts.bits & BIG:
+            stub = read_stub(bodies.octets(facts.body, HEADING))
+            self._big.add(stub.name)
+            size = stub.size
         return facts._replace(
-            body=bodies.place(facts.body, STUB if big else facts.size),
+            body=bodies.place(facts.body, size),
             cache=rendered.place(facts.cache, facts.rendered),
         )
 

@@ -13,7 +13,6 @@ from penfold.store.change import INBOX, Append, ClaimRecent, Copy, Deliver, Expu
 from penfold.store.flags import DELETED, words
 from penfold.store.native import rendered
 from penfold.store.native.account import Account
-from penfold.store.native.big import STUB
 from penfold.store.native.box import Box, Row
 from penfold.store.native.folders import make
 from penfold.store.native.index import BIG, Facts
@@ -176,7 +175,7 @@ def _naturalised(state: State, row: Row, account: Account, other: Account) -> Ro
 
 def _carried(state: State, facts: Facts, account: Account, other: Account) -> Facts:
     big = bool(facts.bits & BIG)
-    body = account.read(account.pack, facts.body, STUB if big else facts.size)
+    body = account.stub(facts.body) if big else account.read(account.pack, facts.body, facts.size)
     record = account.read(account.cache, facts.cache, facts.rendered)
     if big:
         try:

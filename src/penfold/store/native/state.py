@@ -17,11 +17,11 @@ import msgspec
 from penfold.model import BodyRef
 from penfold.model.ids import base32
 from penfold.store.allowance import next_uidvalidity
-from penfold.store.base import Bodies, Column, Kind
+from penfold.store.base import Bodies, Column, Kind, Linking
 from penfold.store.change import AccountId, MailboxId, Message
 from penfold.store.native import rendered
 from penfold.store.native.account import EMPTY, Account
-from penfold.store.native.big import BigBodies
+from penfold.store.native.big import HEADING, BigBodies, read_stub
 from penfold.store.native.box import Box, Row
 from penfold.store.native.files import Files
 from penfold.store.native.group import Group
@@ -71,6 +71,7 @@ class State:
         self._random = random
         self._summarise = summarise
         self._bodies = bodies
+        self._linking = bodies if isinstance(bodies, Linking) else None
         self._spill = spill
         self._accounts: OrderedDict[AccountId, Account] = OrderedDict()
         self._counted: dict[AccountId, int] = {}  # rows of each that are in memory
@@ -211,7 +212,7 @@ class State:
         summary = self._summarise(octets)
         email = self.number()
         internal = self.now if message.internal is None else max(-_EVER, min(message.internal, _EVER))
-        stored, bits = (octets, 0) if len(octets) <= self._spill else (self._kept_apart(account, octets), BIG)
+        stored, bits = (octets, 0) if len(octets) <= self._spill else (self._kept_apart(account, message, octets), BIG)
         thread = account.join_thread(summary.message_id, summary.ancestors, summary.keys.subject, email)
         columns = summary_columns(summary, internal)
         record = rendered.write(summary, message.uidl)
@@ -232,11 +233,26 @@ class State:
         )
         return Row(flags, facts, message.uid)
 
-    def _kept_apart(self, account: Account, octets: bytes) -> bytes:
+    def _kept_apart(self, account: Account, message: Message, octets: bytes) -> bytes:
+        adopted = self._adopted(account, message, len(octets))
+        if adopted is not None:
+            return adopted
         try:
             return self.big.write(account.folder, self.number(), octets)
         except OSError as error:
             raise Refusal(Problem.UNAVAILABLE, f"the message cannot be written: {error.strerror}") from error
+
+    def _adopted(self, account: Account, message: Message, size: int) -> bytes | None:
+        """Take a body over by a link where it can be; gives its stub."""
+        ref, linking = message.content, self._linking
+        if linking is None or not isinstance(ref, BodyRef):
+            return None
+        before = message.prefix + ref.prefix
+
+        def link(path: str) -> bool:
+            return linking.link(ref, path)
+
+        return self.big.adopt(account.folder, self.number(), before, size - len(before), link)
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """Read octets, also those this group appends. Raises Refusal."""
@@ -247,6 +263,14 @@ class State:
             return self.files.read(path, offset, length)
         except OSError as error:
             raise Refusal(Problem.UNAVAILABLE, f"the account cannot be read: {error.strerror}") from error
+
+    def read_stub(self, path: str, offset: int) -> bytes:
+        """Read a stub with its prefix, also one this group appends. Raises Refusal."""
+        fresh = self.group.appended.get((path, offset))
+        if fresh is not None:
+            return fresh
+        heading = self.read(path, offset, HEADING)
+        return self.read(path, offset, read_stub(heading).size)
 
     def _content(self, content: bytes | BodyRef) -> bytes:
         if isinstance(content, bytes):

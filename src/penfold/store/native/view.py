@@ -13,7 +13,7 @@ from typing import Final
 from penfold.fs.mapped import Mapped
 from penfold.store.base import TYPECODES, Changes, Column, Counts, Item, Octets, Rows, Values
 from penfold.store.native import index, rendered
-from penfold.store.native.big import STUB, read_stub
+from penfold.store.native.big import HEADING, read_stub
 from penfold.store.native.box import JOURNAL
 from penfold.store.native.folder import Folder
 from penfold.store.native.image import BoxImage
@@ -276,9 +276,16 @@ class NativeView:
         facts = index.one(self._read, row)
         stop = facts.size if length is None else min(facts.size, start + length)
         if facts.bits & BIG:
-            stub = read_stub(self._packed(facts.body, STUB))
-            return self.folder.read(stub.name, start, max(0, stop - start))
+            return self._big_body(facts.body, start, max(start, stop))
         return self._packed(facts.body, facts.size)[start:stop]
+
+    def _big_body(self, place: int, start: int, stop: int) -> bytes:
+        stub = read_stub(self._packed(place, HEADING))
+        before = bytes(self._packed(place, stub.size)[HEADING + start : HEADING + stop]) if start < stub.prefix else b""
+        first = max(start - stub.prefix, 0)
+        if stop - stub.prefix <= first:
+            return before
+        return before + self.folder.read(stub.name, first, stop - stub.prefix - first)
 
     def _packed(self, offset: int, length: int) -> memoryview:
         if len(self._pack.octets) < offset + length:

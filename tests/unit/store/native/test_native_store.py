@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
 from penfold.fs.posix import PosixFileSystem
 from penfold.fs.recording import RecordingFileSystem, Sync
 from penfold.message.summary import summary
+from penfold.model import BodyRef
 from penfold.store import (
     EVERY,
     AccountId,
@@ -291,6 +293,51 @@ def test_large_bodies_are_files_and_are_linked_into_other_accounts(writer, inbox
     assert bytes(view.body(0, 4, 5)) == b"\r\nxxx"
     do(writer, Move(ADA, inbox, EVERY, theirs, BOB))
     assert len(contents(reader, theirs, BOB)) == 2
+
+
+class LinkingBodies:
+    """Bodies of a queue: each a file."""
+
+    def __init__(self, folder, fs) -> None:
+        self.folder, self.fs, self.links = folder, fs, 0
+
+    def open(self, ref: BodyRef):
+        content = ref.prefix + (self.folder / ref.file).read_bytes()[ref.offset : ref.offset + ref.length]
+        return SimpleNamespace(size=len(content), read=lambda: content)
+
+    def link(self, ref: BodyRef, path: str) -> bool:
+        if ref.offset or (self.folder / ref.file).stat().st_size != ref.length:
+            return False
+        self.fs.link(str(self.folder / ref.file), path)
+        self.links += 1
+        return True
+
+
+def test_a_large_body_is_taken_over_from_the_queue_without_a_copy(tmp_path):
+    fs = PosixFileSystem()
+    bodies = LinkingBodies(tmp_path, fs)
+    content = b"Subject: big\r\n\r\n" + b"y" * 9000
+    (tmp_path / "body").write_bytes(content)
+    writer = writer_on(fs, tmp_path / "store", bodies=bodies, spill=5000)
+    reader = NativeReader(fs, str(tmp_path / "store"))
+    inbox = do(writer, CreateAccount(ADA)).mailbox
+    theirs = do(writer, CreateAccount(BOB)).mailbox
+    whole = Message(BodyRef("body", 0, len(content), b"Received: x\r\n"), prefix=b"Return-Path: <>\r\n")
+    part = Message(BodyRef("body", 3, 6000))
+    do(writer, Append(ADA, inbox, (whole, part)))
+    do(writer, Copy(ADA, inbox, EVERY, theirs, BOB))
+    assert bodies.links == 1
+    (tmp_path / "body").unlink()
+    first = b"Return-Path: <>\r\nReceived: x\r\n" + content
+    for _ in range(2):
+        assert contents(reader, inbox) == contents(reader, theirs, BOB) == [first, content[3:6003]]
+        view = reader.view(ADA, inbox)
+        for start, length in ((0, 5), (10, 30), (31, 3), (40, 100), (len(first) - 2, 50), (5, None), (len(first), 3)):
+            stop = None if length is None else start + length
+            assert bytes(view.body(0, start, length)) == first[start:stop]
+        assert writer.compact(ADA)
+        assert writer.compact(BOB)
+    writer.drop()
 
 
 def test_a_full_disk_is_answered_and_nothing_is_written():
