@@ -116,7 +116,7 @@ class NativeView:
         for span in index.spans(first, self._slot.rows):
             uids = self._read(*span.column(Column.UID)).cast("I")
             gone = self._read(*span.column(Column.GONE))
-            if gone == bytes(len(gone)):
+            if bytes(gone) == bytes(len(gone)):
                 found.extend(uids)
             else:
                 found.extend(compress(uids, (not each for each in gone.cast("q"))))

@@ -1,5 +1,7 @@
 """The formats of the native store: what is written is read, what is torn is noticed."""
 
+import gc
+import os
 from array import array
 from itertools import pairwise
 from random import Random
@@ -180,6 +182,24 @@ def test_a_file_is_mapped_and_shows_later_changes(tmp_path):
     seen = mapped(file)
     file.write_at(1, b"X")
     assert (bytes(seen.octets), seen.live) == (b"aXc", True)
+
+
+def test_a_map_holds_no_descriptor_and_lives_as_long_as_a_piece_of_it(tmp_path):
+    fs = PosixFileSystem()
+    file = fs.create(f"{tmp_path}/x")
+    file.append([b"abcdef" * 1000])
+    before = len(os.listdir("/proc/self/fd"))
+    maps = [mapped(file) for _ in range(50)]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert maps[0].octets.readonly
+    assert len(maps[0].octets) == 6000
+    file.close()
+    piece = maps[7].octets[6:9]
+    maps.clear()
+    gc.collect()
+    with open("/proc/self/maps") as lines:
+        assert sum(f"{tmp_path}/x" in line for line in lines) == 1
+    assert bytes(piece) == b"abc"
 
 
 def test_a_file_that_cannot_be_mapped_is_read():
