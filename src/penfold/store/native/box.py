@@ -189,13 +189,21 @@ class Box:
         """Change the flags of messages that are there."""
         column, modseqs = self.hot(Column.FLAGS), self.hot(Column.MODSEQ)
         unseen = None
-        for row, size, new in zip(rows, self._sizes(rows), flags, strict=True):
-            self._count(column[row], size, -1)
-            self._count(new, size, 1)
+        toggled = array("I")  # rows whose \Deleted changes: only of those the size is asked for
+        for row, new in zip(rows, flags, strict=True):
+            differing = column[row] ^ new
+            if differing & SEEN:
+                self.slot.unseen += -1 if new & SEEN else 1
+            if differing & DELETED:
+                toggled.append(row)
             if not new & SEEN and unseen is None:
                 unseen = row
             column[row] = new
             modseqs[row] = modseq
+        for row, size in zip(toggled, self._sizes(toggled), strict=True):
+            sign = 1 if column[row] & DELETED else -1
+            self.slot.deleted += sign
+            self.slot.deleted_size += sign * size
         self._write_columns(rows, Column.FLAGS, Column.MODSEQ)
         self._note(rows, modseq)
         self._look_for_unseen(unseen)
