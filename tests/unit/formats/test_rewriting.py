@@ -58,15 +58,16 @@ def test_a_rewrite_that_was_stopped_anywhere_is_completed_and_mail_appended_mean
     directory = tmp_path_factory.mktemp("box")
     path, recovery = str(directory / "box"), str(directory / "recovery")
     start = data.draw(st.integers(0, len(OLD)))
-    new = data.draw(st.text('ABF\n', max_size=60).map(str.encode))
+    new = data.draw(st.text("ABF\n", max_size=60).map(str.encode))
     places, size = [(start, new)], start + len(new)
+    given_places = [(start, [new[:7], new[7:]])]
     mail = data.draw(st.sampled_from([b"", MAIL]))
     with open(path, "wb") as made:
         made.write(OLD)
     with contextlib.closing(FS.open(path, write=True)) as file:
         stopped = Stopping(file, data.draw(st.integers(0, 120)))
         with contextlib.suppress(Stopped):
-            rewrite(FS, stopped, path, recovery, places, size)
+            rewrite(FS, stopped, path, recovery, given_places, cut=True)
         file.append([mail])
         again = Stopping(file, data.draw(st.integers(0, 120)))
         with contextlib.suppress(Stopped):
@@ -82,7 +83,7 @@ def test_patches_within_leave_the_rest(tmp_path):
     path = tmp_path / "box"
     path.write_bytes(OLD)
     with contextlib.closing(FS.open(str(path), write=True)) as file:
-        rewrite(FS, file, str(path), str(tmp_path / "r"), [(5, b"A"), (18, b"B")], len(OLD))
+        rewrite(FS, file, str(path), str(tmp_path / "r"), [(5, [b"A"]), (18, [b"B"])], cut=False)
     assert path.read_bytes() == changed(OLD, [(5, b"A"), (18, b"B")], len(OLD))
 
 
@@ -90,7 +91,7 @@ def test_a_mailbox_that_is_another_by_now_is_left_alone(tmp_path):
     path, recovery = tmp_path / "box", tmp_path / "r"
     path.write_bytes(OLD)
     with contextlib.closing(FS.open(str(path), write=True)) as file, pytest.raises(Stopped):
-        rewrite(FS, Stopping(file, 2), str(path), str(recovery), [(9, b"XXXX")], len(OLD))
+        rewrite(FS, Stopping(file, 2), str(path), str(recovery), [(9, [b"XXXX"])], cut=False)
     path.write_bytes(b"something else")
     with contextlib.closing(FS.open(str(path), write=True)) as file:
         assert not recover(FS, file, str(path), str(recovery))

@@ -8,7 +8,7 @@ directory remembers the last UID, for a mailbox that was emptied, and holds the 
 digest of each message.
 
 PERF: what other programs change is found by a scan of the whole file. A flag is overwritten in its place, an expunge
-moves what lies behind it. The part of the file that moves is held in memory once.
+moves what lies behind it.
 
 Standards: https://doc.dovecot.org/2.3/admin_manual/mailbox_formats/mbox/; RFC 4155
 Trust: every program of the file's owner; the messages are anybody's.
@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 from penfold.formats import status, uidlist
 from penfold.formats.replacing import content, replace
 from penfold.formats.rewriting import recover, rewrite
-from penfold.formats.spoolfile import SafeFile
+from penfold.formats.spoolfile import SafeFile, pieces
 from penfold.formats.spoolscan import Part
 from penfold.formats.status import Base
 from penfold.formats.uidlist import UidList
@@ -250,22 +250,19 @@ class SpoolFolder:
     def _change(self, file: File, new: Mapping[int, _New], dropped: AbstractSet[int]) -> None:
         """Write fields of messages, leave messages out; under the lock."""
         first = min(dropped, default=len(self._mail))
-        places: list[tuple[int, bytes]] = []
+        places: list[tuple[int, Iterable[bytes]]] = []
         for place in sorted(new):
-            each = self._mail[place]
-            patch = _in_place(file, each, new[place])
-            if patch is None:
+            patch = _in_place(file, self._mail[place], new[place]) if place < first else None
+            if patch is not None:
+                places.append((patch[0], patch[1:]))
+            else:
                 first = min(first, place)
-            elif place < first:
-                places.append(patch)
-        size = file.size()
         if first < len(self._mail):
             start = self._mail[first].start
-            tail = self._composed(file.read_at(start, size - start), first, new, dropped)
             places = [each for each in places if each[0] < start]
-            places.append((start, tail))
-            size = start + len(tail)
-        rewrite(self._fs, file, self._path, self._recovery, places, size)
+            places.append((start, self._composed(file, first, new, dropped)))
+        if places:
+            rewrite(self._fs, file, self._path, self._recovery, places, cut=first < len(self._mail))
         if first < len(self._mail):
             self._scan_again(file)
         else:
@@ -274,20 +271,19 @@ class SpoolFolder:
                 mail[place] = mail[place]._replace(flags=said.flags, uid=said.uid, seen=said.seen, key=str(said.uid))
             self._take(mail, self._base)
 
-    def _composed(self, text: bytes, first: int, new: Mapping[int, _New], dropped: AbstractSet[int]) -> bytes:
-        """Write what lies from message ``first`` on, of which ``text`` are the octets."""
-        origin, pieces, start = self._mail[first].start, [], 0
-        for place in range(first, len(self._mail)):
+    def _composed(self, file: File, first: int, new: Mapping[int, _New], dropped: AbstractSet[int]) -> Iterator[bytes]:
+        """Write what lies from message ``first`` on, as it is to be."""
+        start = self._mail[first].start
+        for place in sorted({*(each for each in new if each >= first), *dropped}):
             each = self._mail[place]
             if place in dropped:
-                pieces.append(text[start : each.start - origin])
-                start = each.following - origin
-            elif place in new:
-                header = text[each.head - origin : each.body - origin]
-                pieces += [text[start : each.head - origin], _with_block(header, new[place])]
-                start = each.body - origin
-        pieces.append(text[start:])
-        return b"".join(pieces)
+                yield from pieces(file, start, each.start - start)
+                start = each.following
+            else:
+                yield from pieces(file, start, each.head - start)
+                yield _with_block(file.read_at(each.head, each.body - each.head), new[place])
+                start = each.body
+        yield from pieces(file, start, file.size() - start)
 
     def _scan_again(self, file: File) -> None:
         parts = list(self._shape.scan(file, file.size()))
