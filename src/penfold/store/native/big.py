@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from penfold.fs.base import FileSystem
 from penfold.model.ids import base32
-from penfold.store.native.layout import make_directory
+from penfold.store.native.layout import FILE_MODE, make_directory
 
 _STUB: Final = struct.Struct("<QQI")
 HEADING: Final = _STUB.size
@@ -56,7 +56,7 @@ class BigBodies:
         """Write a body; gives its stub. Raises OSError."""
         stub = Stub(number, len(octets), 0)
         self._begin(folder)
-        file = self._fs.create(f"{self._root}/{folder}/{stub.name}")
+        file = self._fs.create(f"{self._root}/{folder}/{stub.name}", FILE_MODE)
         try:
             for start in range(0, len(octets), _PIECE):
                 file.append([octets[start : start + _PIECE]])

@@ -118,7 +118,7 @@ class Box:
         """Make rows of the same octets."""
         flags = self.hot(Column.FLAGS)
         return [
-            Row(flags[row], facts._replace(bits=facts.bits | COPY))
+            Row(flags[row], facts if facts.bits & COPY else facts._replace(bits=facts.bits | COPY))
             for row, facts in zip(rows, self.facts(rows), strict=True)
         ]
 
@@ -170,8 +170,8 @@ class Box:
         added = []
         for row in rows:
             uid = row.uid or slot.uidnext
-            facts = row.facts._replace(saved=now, arrived=modseq)
-            added.append((uid, row.flags, modseq, index.pack_facts(*facts)))
+            facts = row.facts
+            added.append((uid, row.flags, modseq, index.pack_stamped(facts, now, modseq)))
             slot.uidnext = uid + 1
             slot.recent += 1
             self._count(row.flags, facts.size, 1)

@@ -22,7 +22,7 @@ from penfold.store.native.box import JOURNAL
 from penfold.store.native.folder import Folder
 from penfold.store.native.image import BoxImage
 from penfold.store.native.index import BIG, PURGED, Facts
-from penfold.store.native.layout import account_folder, remove
+from penfold.store.native.layout import FILE_MODE, account_folder, remove
 from penfold.store.native.slots import Head, Slot
 
 _PIECE: Final = 1 << 20
@@ -161,7 +161,7 @@ class Compaction:
     def _new(self, name: str) -> "_New":
         path = f"{self._path}/{name}"
         remove(self._fs, path)  # of a compaction that was cut short
-        return _New(self._fs.create(path))
+        return _New(self._fs.create(path, FILE_MODE))
 
     def _sync_names(self) -> None:
         # CRASH: the folder itself may be so new that its name is nowhere but in the log.

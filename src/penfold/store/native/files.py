@@ -5,7 +5,7 @@ from collections import OrderedDict
 from typing import Final
 
 from penfold.fs.base import File, FileSystem
-from penfold.store.native.layout import make_directory, remove
+from penfold.store.native.layout import FILE_MODE, make_directory, remove
 
 MOST: Final = 512
 
@@ -80,9 +80,9 @@ class Files:
         except FileNotFoundError:
             pass
         try:
-            return self.fs.create(path)
+            return self.fs.create(path, FILE_MODE)
         except FileNotFoundError:
             folder = path.rpartition("/")[0]
             make_directory(self.fs, folder.rpartition("/")[0])
             make_directory(self.fs, folder)
-            return self.fs.create(path)
+            return self.fs.create(path, FILE_MODE)

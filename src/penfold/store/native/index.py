@@ -166,6 +166,11 @@ def facts(read: Read, first: int, stop: int) -> Iterator[Facts]:
         yield from map(Facts._make, _FACTS.iter_unpack(read(*span.facts())))
 
 
+def pack_stamped(facts: Facts, saved: int, arrived: int) -> bytes:
+    """Write the facts of one row with the date and the MODSEQ of its coming in. PERF: a third of ``_replace``."""
+    return pack_facts(facts[0], saved, *facts[2:5], arrived, *facts[6:])
+
+
 def unpack_facts(octets: bytes) -> Facts:
     """Read the facts of one row."""
     return Facts._make(_FACTS.unpack(octets))

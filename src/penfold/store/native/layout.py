@@ -13,6 +13,9 @@ from penfold.fs.base import FileSystem
 from penfold.model import ConfigError
 
 VERSION: Final = 1
+# SECURITY: who reads accounts for users is another user, of the same group; logs are for the writer alone.
+FILE_MODE: Final = 0o640
+FOLDER_MODE: Final = 0o750
 _WORDS: Final = "penfold store "
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9_-]{1,100}\Z")
 _LOG: Final = re.compile(r"([0-9]{10})\.log\Z")
@@ -80,14 +83,14 @@ def _make(fs: FileSystem, root: str) -> None:
 
 def _make_directories(fs: FileSystem, root: str, names: tuple[str, ...]) -> None:
     for name in names:
-        if make_directory(fs, f"{root}/{name}"):
+        if make_directory(fs, f"{root}/{name}", 0o700):
             fs.sync_directory(f"{root}/{name}".rpartition("/")[0])
 
 
-def make_directory(fs: FileSystem, path: str) -> bool:
+def make_directory(fs: FileSystem, path: str, mode: int = FOLDER_MODE) -> bool:
     """Make a directory; tells whether it was missing."""
     try:
-        fs.mkdir(path)
+        fs.mkdir(path, mode)
     except FileExistsError:
         return False
     return True
@@ -96,7 +99,7 @@ def make_directory(fs: FileSystem, path: str) -> bool:
 def replace(fs: FileSystem, path: str, octets: bytes) -> None:
     """Put a small file in place of another, durably, whole or not at all."""
     remove(fs, f"{path}.new")
-    file = fs.create(f"{path}.new")
+    file = fs.create(f"{path}.new", FILE_MODE)
     try:
         file.append([octets])
         file.datasync()

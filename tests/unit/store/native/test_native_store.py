@@ -93,6 +93,17 @@ def test_a_batch_over_many_accounts_is_one_sync():
     assert [type(each) for each in syncs] == [Sync]
 
 
+def test_files_of_accounts_can_be_read_by_the_group_and_logs_by_nobody(writer, inbox, tmp_path):
+    do(writer, Append(ADA, inbox, (Message(b"x" * 6000),)))
+    folder = folder_of(tmp_path, "ada")
+    old = os.umask(0)
+    os.umask(old)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o640 & ~old}
+    assert {path.stat().st_mode & 0o777 for path in (folder, folder.parent)} == {0o750 & ~old}
+    assert (tmp_path / "store" / "log").stat().st_mode & 0o077 == 0
+    assert all(log.stat().st_mode & 0o077 == 0 for log in (tmp_path / "store" / "log" / "0").iterdir())
+
+
 def test_idle_accounts_have_no_open_files(tmp_path):
     writer = writer_on(PosixFileSystem(), tmp_path / "store")
     accounts = [AccountId(f"a{number}") for number in range(150)]
