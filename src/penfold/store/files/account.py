@@ -108,6 +108,11 @@ class FilesAccount:
         self._publication = Publication(self.id, self.modseq if self._peace else 0)
         self._spots = self.layout.spots()
 
+    @property
+    def remembers(self) -> bool:
+        """Whether all that was delivered before is known: it was closed in peace."""
+        return not self._restarted
+
     # -- what comes from outside
 
     @property

@@ -10,10 +10,12 @@ nothing, or has made what it made whole (a flag of one message and not of the ne
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from penfold.fs.base import FileSystem
 from penfold.fs.locks import Clock, LockKind, LockPolicy
+
+LOCKS: Final = LockPolicy(order=(LockKind.DOTLOCK, LockKind.FCNTL), wait=10.0, dotlock_optional=True)
 
 
 class Found(NamedTuple):
@@ -62,7 +64,7 @@ class Means(NamedTuple):
     host: str
     now: Callable[[], float]
     uidvalidity: Callable[[], int]
-    locks: LockPolicy = LockPolicy(order=(LockKind.DOTLOCK, LockKind.FCNTL), wait=10.0, dotlock_optional=True)
+    locks: LockPolicy = LOCKS
     clock: Clock = Clock()
 
 

@@ -38,7 +38,7 @@ def deliver(state: State, change: Deliver) -> Result:
     box = box or account.make(name)
     box.look()
     unique = _NOT_IN_NAMES.sub("-", change.queue_id) + f"R{change.number}"
-    if (found := _delivered(box, unique)) is not None:
+    if not account.remembers and (found := _delivered(box, unique)) is not None:
         uid, modseq = box.columns[Column.UID][found], box.columns[Column.MODSEQ][found]
         return Stored(box.id, box.uidvalidity, UidSet.of([uid]), modseq, repeated=True)
     flags = _carried(box, [flag for flag in change.message.flags if valid(flag)], account)

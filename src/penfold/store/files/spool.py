@@ -25,6 +25,8 @@ from collections.abc import Set as AbstractSet
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
+import msgspec
+
 from penfold.formats import status, uidlist
 from penfold.formats.replacing import content, replace
 from penfold.formats.rewriting import recover, rewrite
@@ -38,6 +40,7 @@ from penfold.store.files.spoolshape import SpoolShape
 
 _LAST: Final = re.compile(rb"^X-IMAP(?:base)?: \d{10} (\d{10})(?=[ \n])", re.MULTILINE)
 _TAIL: Final = 1024
+_GLANCE: Final = 1.0  # seconds to wait for locks when nothing is to be changed: whoever reads does not wait long
 _LOOKED_AT: Final = 32  # messages looked at to see that a file has only grown
 
 
@@ -84,6 +87,8 @@ class SpoolFolder:
         self._recovery = f"{control}/recovery"
         self._list_path = f"{control}/uids"
         self._safe = SafeFile(means.fs, path, means.locks, means.clock)
+        glance = msgspec.structs.replace(means.locks, wait=min(means.locks.wait, _GLANCE))
+        self._glancing = self._safe._replace(policy=glance)
         self._mail: list[_Mail] = []
         self._index: dict[str, int] = {}
         self._base = Base(0, 0)
@@ -119,7 +124,7 @@ class SpoolFolder:
         if not self._facts():
             yield None
         elif self.writable:
-            with self._safe.locked() as (file, _):
+            with self._glancing.locked() as (file, _):
                 yield file
         else:
             with contextlib.closing(self._fs.open(self._path)) as file:

@@ -14,13 +14,14 @@ from typing import Any, Final
 from weakref import ref
 
 from penfold.fs.base import FileSystem
+from penfold.fs.locks import LockPolicy
 from penfold.model import MailError
 from penfold.store import change as changes
 from penfold.store.base import Bodies, Counts, Published, Tree, View
 from penfold.store.change import AccountId, Change, MailboxId
 from penfold.store.files import folders, messages
 from penfold.store.files.account import FilesAccount
-from penfold.store.files.folder import Means
+from penfold.store.files.folder import LOCKS, Means
 from penfold.store.files.formats import open_folder
 from penfold.store.files.refusal import refused
 from penfold.store.files.state import Limits, Places, State
@@ -73,7 +74,7 @@ class FilesStore:
     """Mailboxes as they lie.
 
     ``places`` says where accounts lie; ``cache`` is a directory of ours, which may be lost; ``wall`` the clock by
-    which the file system stamps files (POSIX seconds).
+    which the file system stamps files (POSIX seconds); ``locks`` are taken on an mbox or MMDF file.
     """
 
     def __init__(
@@ -89,8 +90,9 @@ class FilesStore:
         bodies: Bodies | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         wall: Callable[[], float] = time.time,
+        locks: LockPolicy = LOCKS,
     ) -> None:
-        means = Means(fs, host, wall, lambda: 0)
+        means = Means(fs, host, wall, lambda: 0, locks)
         self._state = State(
             fs,
             places,
@@ -208,11 +210,19 @@ class FilesStore:
 
     async def status(self, account: AccountId, mailboxes: Sequence[MailboxId]) -> Sequence[Counts | Refused]:
         """Count in mailboxes."""
-        return [self._counts(account, mailbox) for mailbox in mailboxes]
-
-    def _counts(self, account: AccountId, mailbox: MailboxId) -> Counts | Refused:
         try:
-            return self._state.account(account).mailbox(mailbox).counts()
+            found = self._state.account(account)
+        except Refusal as refusal:
+            return [refusal.refused] * len(mailboxes)
+        except (OSError, MailError) as problem:
+            return [refused(problem)] * len(mailboxes)
+        counts = [self._counts(found, mailbox) for mailbox in mailboxes]
+        self._publish(found)
+        return counts
+
+    def _counts(self, account: FilesAccount, mailbox: MailboxId) -> Counts | Refused:
+        try:
+            return account.mailbox(mailbox).counts()
         except Refusal as refusal:
             return refusal.refused
         except (OSError, MailError) as problem:
