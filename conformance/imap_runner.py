@@ -4,11 +4,14 @@ A transcript is a text file, one thing a line:
 
 ``# ...``             a comment; the first one names the sections of the standards
 ``covers: NAME ...``  the capabilities it shows at work
+``needs: WORD ...``   what not every store has: ``expunged`` messages that can still be read, ``parents`` that can be
+                      selected although they were only made for what is below them
 ``settings: k=v ...`` settings of the server (Settings fields; lists with commas); ``tls=yes``; ``offer=-NAME`` takes a
                       capability away; ``mail=no`` begins with an empty INBOX
 ``C: text``           the client sends the line; several in a row go out in one write
 ``C| text``           the client sends exactly this: Python escapes, no CRLF added
-``S: text``           the next line is this; ``…`` stands for anything
+``S: text``           the next line is this; ``…`` stands for anything, ``<m0>`` for a number that is the same wherever
+                      it stands, also in what the client sends
 ``S+ text``           one of the next lines is this (it is taken out, those before it stay)
 ``S- text``           none of the lines that came is this
 ``S~ text``           lines are passed over up to one that is this
@@ -24,28 +27,72 @@ The clock stands at 2026-02-03 04:05:06 UTC.
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from conformance.smtp_runner import _unescape
-from tests.stores import DRIVERS, Bodies, Given
+from tests.stores import DRIVERS as STORES
+from tests.stores import Bodies, Driver, Given, Opened, nothing
 
 from penfold.access.imap.commands import CAPABILITIES
 from penfold.access.imap.service import Service
 from penfold.access.imap.session import ImapSession
 from penfold.directory.authenticator import BAD, Granted, Refused, ScramAccount
+from penfold.formats.detect import Format
+from penfold.fs.posix import PosixFileSystem
 from penfold.message.summary import summary
 from penfold.net.link import Peer
 from penfold.net.tls import TlsFacts
 from penfold.protocols import sasl
 from penfold.protocols.imap.settings import Settings
 from penfold.store import AccountId, Append, Create, CreateAccount, Created, Message
+from penfold.store.files import FilesStore, Place
 from penfold.transport.receive.login import SaslLogin
 
 FOLDER = Path(__file__).parent / "imap"
+
+
+@dataclass
+class Places:
+    """Where the mailboxes of the users lie in a store of files."""
+
+    path: Any
+    format: Format
+
+    def accounts(self) -> list[AccountId]:
+        return [AccountId(user) for user in PASSWORDS]
+
+    def find(self, account: AccountId) -> Place | None:
+        if account not in PASSWORDS:
+            return None
+        inbox = f"{self.path}/{account}.inbox" if self.format in {Format.MBOX, Format.MMDF} else ""
+        return Place(self.format, f"{self.path}/{account}", inbox)
+
+
+def _opener(form: Format) -> Callable[[Given], Awaitable[Opened]]:
+    async def opened(given: Given) -> Opened:
+        store = FilesStore(
+            PosixFileSystem(),
+            Places(given.path, form),
+            f"{given.path}/cache",
+            host="imap.test",
+            clock=given.clock,
+            random=given.random,
+            summarise=given.summarise,
+        )
+        return Opened(store, store.close, nothing)
+
+    return opened
+
+
+_NO_PARENTS = {Format.MBOX, Format.MMDF}
+DRIVERS = STORES | {
+    str(form): Driver(_opener(form), frozenset({"expunged", *(["parents"] if form in _NO_PARENTS else [])}))
+    for form in Format
+}
 NOW = 1770091506.0
 PASSWORDS = {"alice": "alice-demo", "bob": "bob-demo"}
 
@@ -269,6 +316,7 @@ class Transcript:
     title: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     covers: list[str] = field(default_factory=list)
+    needs: set[str] = field(default_factory=set)
     steps: list[tuple[int, str, str, str]] = field(default_factory=list)  # line, kind, connection, text
 
     @property
@@ -283,6 +331,8 @@ def load(path: Path) -> Transcript:
             transcript.title = transcript.title or line[1:].strip()
         elif line.startswith("covers:"):
             transcript.covers += line[7:].split()
+        elif line.startswith("needs:"):
+            transcript.needs.update(line[6:].split())
         elif line.startswith("settings:"):
             transcript.settings.update(word.split("=", 1) for word in line[9:].split())
         elif line.strip():
@@ -322,9 +372,11 @@ class Run:
         self._peers: dict[str, Connection] = {"1": Connection(house, FakeLink(tls))}
         self._lines: dict[str, list[str]] = {"1": [], "2": [], "3": []}
         self._unsent: dict[str, bytes] = {}
+        self._numbers: dict[str, str] = {}
 
     def play(self) -> None:
-        for number, kind, who, text in self._transcript.steps:
+        for number, kind, who, written in self._transcript.steps:
+            text = _NUMBER.sub(lambda each: self._numbers.get(each[1], each[0]), written)
             where = f"{self._transcript.name}.txt:{number}: {kind} {text}"
             if kind in {"C:", "C|"}:
                 raw = text.encode() + b"\r\n" if kind == "C:" else _unescape(text)
@@ -333,6 +385,13 @@ class Run:
             self._flush()
             self._check(kind, who, text, where)
         self._flush()
+
+    def _like(self, line: str, text: str) -> bool:
+        pattern = ".*".join(map(re.escape, text.split("…")))
+        found = re.fullmatch(re.sub(r"<(m\d)>", r"(?P<\1>\\d+)", pattern), line)
+        if found is not None:
+            self._numbers |= found.groupdict()
+        return found is not None
 
     def _peer(self, who: str) -> Connection:
         if who not in self._peers:
@@ -353,13 +412,13 @@ class Run:
             case "S:":
                 assert lines, f"{where}\n  nothing came"
                 got = lines.pop(0)
-                assert _like(got, text), f"{where}\n  got {got}\n  then {lines[:8]}"
+                assert self._like(got, text), f"{where}\n  got {got}\n  then {lines[:8]}"
             case "S+" | "S~":
-                places = [place for place, line in enumerate(lines) if _like(line, text)]
+                places = [place for place, line in enumerate(lines) if self._like(line, text)]
                 assert places, f"{where}\n  got {lines}"
                 del lines[places[0] if kind == "S+" else 0 : places[0] + 1]
             case "S-":
-                assert not any(_like(line, text) for line in lines), f"{where}\n  got {lines}"
+                assert not any(self._like(line, text) for line in lines), f"{where}\n  got {lines}"
             case "T:":
                 peer.wait(float(text))
             case "TLS":
@@ -371,8 +430,7 @@ class Run:
                 assert peer.closed(), where
 
 
-def _like(line: str, text: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, text.split("…"))), line) is not None
+_NUMBER = re.compile(r"<(m\d)>")
 
 
 def run_over_session(transcript: Transcript, driver: str, path: Path) -> None:

@@ -27,7 +27,7 @@ from penfold.store import Column, Flagged, How, StoreFlags, UidSet
 from penfold.store.flags import SEEN
 
 _LIGHT: Final = 2000  # rows of a piece where all is numbers
-_HEAVY: Final = 100  # rows of a piece with what is rendered
+_HEAVY: Final = 200  # rows of a piece with what is rendered
 _FULL: Final = 65536  # octets of messages that make a piece
 _RENDERED: Final = {Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.PREVIEW, Attribute.PREVIEW_LAZY}
 _UNKNOWN_CTE = status.no("The transfer encoding is unknown", b"UNKNOWN-CTE")

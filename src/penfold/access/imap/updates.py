@@ -33,9 +33,11 @@ def tell(client: Client, *, expunges: bool) -> Iterator[bytes]:
     if view.counts().highestmodseq == selected.told and not selected.numbering.waiting:
         return
     yield from keywords(selected)
-    if expunges and selected.numbering.waiting:
+    if expunges:
+        # Also where no number the client knows is gone: what came and went meanwhile is not to be counted as arrived.
         told = selected.numbering.expunge()
-        yield vanished(told.uids) if client.by_uid else responses.expunged(told.numbers)
+        if told.uids:
+            yield vanished(told.uids) if client.by_uid else responses.expunged(told.numbers)
     yield from flag_rows(client, selected, _uids(selected, selected.news()))
     yield from _arrivals(client, selected)
 

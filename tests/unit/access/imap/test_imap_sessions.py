@@ -127,6 +127,15 @@ def test_an_idle_client_that_does_not_read_is_told_when_it_does(house):
     assert connection.receive() == b"* 4 EXISTS\r\n* 4 RECENT\r\n"
 
 
+def test_a_message_that_came_and_went_unseen_is_not_counted(house):
+    connection = Connection(house).log_in(select="INBOX")
+    house.append(b"x")
+    house.append(b"y")
+    house.apply(Expunge(AccountId("alice"), house.inbox["alice"], UidSet.of([4]), deleted=False))
+    assert connection.say("a NOOP") == "* 4 EXISTS\r\n* 4 RECENT\r\na OK NOOP completed\r\n"
+    assert "UID 5" in connection.say("b FETCH 4 UID")
+
+
 def test_what_happens_in_other_mailboxes_is_not_told(house):
     other = house.create("other")
     connection = Connection(house).log_in(select="INBOX")
