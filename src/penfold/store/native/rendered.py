@@ -1,6 +1,6 @@
 """What was rendered of a message, as it lies in ``cache.G``: version, places, octets.
 
-``version u32 | place u32 x 14 | octets``: the n-th item lies between the n-th place and the next, counted from the
+``version u32 (of this form << 16 | of what is rendered) | place u32 x 14 | octets``: the n-th item lies between the n-th place and the next, counted from the
 record's begin. Items keep their number for ever; new ones are added at the end, with a new version.
 """
 
@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Final
 
+from penfold.message.summary import VERSION as SUMMARY
 from penfold.message.summary import Summary
 from penfold.store.base import Item
 from penfold.store.rendering import RENDERED
 
-VERSION: Final = 1
+VERSION: Final = 1 << 16 | SUMMARY
 ITEMS: Final = (
     Item.ENVELOPE,
     Item.BODYSTRUCTURE,
