@@ -1,7 +1,8 @@
 """What was rendered of a message, as it lies in ``cache.G``: version, places, octets.
 
-``version u32 (of this form << 16 | of what is rendered) | place u32 x 14 | octets``: the n-th item lies between the n-th place and the next, counted from the
-record's begin. Items keep their number for ever; new ones are added at the end, with a new version.
+``version u32 | place u32 x 14 | octets``: the n-th item lies between the n-th place and the next, counted from the
+record's begin. The version is that of this form, shifted by 16, and that of what is rendered. Items keep their number
+for ever; new ones are added at the end, with a new version.
 """
 
 import struct
