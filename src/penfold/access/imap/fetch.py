@@ -28,6 +28,7 @@ from penfold.store.flags import SEEN
 
 _LIGHT: Final = 2000  # rows of a piece where all is numbers
 _HEAVY: Final = 200  # rows of a piece with what is rendered
+_RENDERABLE: Final = 4 << 20  # octets of messages of which rendered items make a piece
 _FULL: Final = 65536  # octets of messages that make a piece
 _RENDERED: Final = {Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.PREVIEW, Attribute.PREVIEW_LAZY}
 _UNKNOWN_CTE = status.no("The transfer encoding is unknown", b"UNKNOWN-CTE")
@@ -129,12 +130,15 @@ def _answer(client: Client, selected: Selected, request: Fetch, uids: "array[int
 
 
 def _piece(selected: Selected, uids: "array[int]", planned: Plan) -> "array[int]":
-    """Take as many of these messages as make a piece."""
+    """Take as many of these messages as make a piece.
+
+    What is rendered of a message is about as large as its headers, which nobody but its size limits.
+    """
     rows = selected.view.rows(uids)
-    if not planned.whole or len(rows) != len(uids):
+    if planned.batch == _LIGHT or len(rows) != len(uids):
         return uids
     sizes = selected.view.columns([Column.SIZE], rows)[0]
-    fits = bisect_right(list(accumulate(sizes)), _FULL)
+    fits = bisect_right(list(accumulate(sizes)), _FULL if planned.whole else _RENDERABLE)
     return uids[: max(fits, 1)]
 
 

@@ -58,6 +58,19 @@ def test_a_large_message_goes_out_in_pieces():
     house.close()
 
 
+def test_what_is_rendered_of_large_headers_goes_out_in_pieces():
+    house = House(mail=False)
+    header = b"".join(b"To: " + b"a@example.test, " * 2000 + b"b@example.test\r\n" for _ in range(3))
+    house.append(*[header + b"\r\n" + b"x" * 400_000] * 60)
+    connection = Connection(house).log_in(select="INBOX")
+    connection.receive()
+    connection.link.writes.clear()
+    connection.send(b"a FETCH 1:* (ENVELOPE BODYSTRUCTURE)\r\n")
+    assert connection.receive().endswith(b"a OK FETCH completed\r\n")
+    assert max(connection.link.writes) < 8 << 20 < sum(connection.link.writes)
+    house.close()
+
+
 def test_a_long_answer_lets_others_have_their_turn():
     house = House(mail=False)
     house.append(*[b"Subject: x\r\n\r\n"] * 10_000)
