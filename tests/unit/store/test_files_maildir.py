@@ -281,3 +281,16 @@ def test_a_change_at_the_same_moment_as_our_own_look_is_found_a_little_later(hou
 def _later(house):
     means = house.store._state.accounts[ADA].open[0].folder._means
     return means._replace(now=lambda: time.time() + 5)
+
+
+def test_mailboxes_nobody_looks_at_are_let_go_and_come_back_as_they_were(house, monkeypatch):
+    other = house.create("other")
+    house.append(b"a", b"b", flags=["\\Seen"])
+    house.append(b"c", mailbox=other)
+    before = (house.counts(), house.counts(other), house.column(Column.MODSEQ), house.column(Column.EMAIL))
+    view = house.open(other)
+    monkeypatch.setattr("penfold.store.files.account._MOST_ROWS", 0)
+    house.do(Subscribe(ADA, "other"))
+    assert [box.name for box in house.store._state.accounts[ADA].open] == ["other"]
+    assert (house.counts(), house.counts(other), house.column(Column.MODSEQ), house.column(Column.EMAIL)) == before
+    assert house.open(other) is view

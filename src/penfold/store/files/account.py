@@ -38,6 +38,7 @@ from penfold.store.tree import in_order
 
 Opener = Callable[[Place, Spot, str, Means], Folder]
 _MOST_DELIVERIES = 10_000
+_MOST_ROWS = 200_000  # messages of an account held in memory without anyone looking at them
 _SAVED_EVERY = 2_000  # changes of a mailbox that are written down before it is closed
 
 
@@ -89,6 +90,7 @@ class FilesAccount:
         self._directory = place.root if ours else cache.directory
         self.control = Control(means.fs, self._directory)
         self._open: dict[MailboxId, FilesMailbox] = {}
+        self._renewed: set[MailboxId] = set()  # have been open since we began
         self._spots: dict[str, Spot] = {}
         self._table: tuple[str, ...] = ()
         self._bits: dict[frozenset[str], int] = {}
@@ -239,8 +241,9 @@ class FilesAccount:
         mailbox = MailboxId(self.about(name).id)
         if mailbox not in self._open:
             box = FilesMailbox(self, mailbox, name, spot.path, self._folder(spot, mailbox))
-            if self._restarted and box.uidvalidity:
+            if self._restarted and box.uidvalidity and mailbox not in self._renewed:
                 box.restart(self._restarted)
+            self._renewed.add(mailbox)
             self._open[mailbox] = box
         return self._open[mailbox]
 
@@ -394,6 +397,17 @@ class FilesAccount:
         self._peace = False
         self.cache.save("state", Kept(VERSION, self.modseq, peace=False), durable=True)
 
+    def _rest(self) -> None:
+        """Let go of mailboxes nobody looks at, large ones first, when there is much in memory."""
+        rows = sum(len(box.keys) for box in self.open)
+        for box in sorted(self.open, key=lambda box: -len(box.keys)):
+            if rows <= _MOST_ROWS:
+                return
+            if box.view is None or box.view() is None:
+                box.close()
+                del self._open[box.id]
+                rows -= len(box.keys)
+
     def note(self) -> None:
         """Write down ids that were given to what others made; where that cannot be, they are others next time."""
         with contextlib.suppress(OSError):
@@ -404,6 +418,7 @@ class FilesAccount:
         for box in self.open:
             if box.dirty > _SAVED_EVERY:
                 box.save()
+        self._rest()
         return self._publication.take(self.modseq)
 
     def close(self) -> None:
