@@ -108,16 +108,18 @@ def test_we_see_what_dovecot_does(shared: Shared):
     assert shared.house.counts().uidvalidity == validity
 
 
-def test_uids_stay_when_mutt_deletes_and_flags(place: Path):
+@pytest.mark.parametrize("kind", ["maildir", "mbox"])
+def test_uids_stay_when_mutt_deletes_and_flags(place: Path, kind: str):
     program("mutt")
-    for kind in ("maildir", "mbox"):
-        shared = Shared(kind, place / kind) if (place / kind).mkdir() is None else None
-        assert shared is not None
-        for number in (1, 2, 3):
-            shared.house.append(b"Subject: message %d\r\nFrom: ada@example.test\r\n\r\nbody %d\r\n" % (number, number))
-        painted = shared.mutt("<tag-pattern>~s.1<enter><tag-prefix><delete-message><untag-pattern>~A<enter><tag-pattern>~s.3<enter><tag-prefix><flag-message><sync-mailbox><exit>")
-        known = shared.known()
-        assert list(known) == [2, 3], painted
-        assert "\\Flagged" in known[3]
-        assert [each[9:18] for each in shared.house.contents()] == [b"message 2", b"message 3"]
-        shared.house.close()
+    shared = Shared(kind, place)
+    for number in (1, 2, 3):
+        shared.house.append(b"Subject: message %d\r\nFrom: ada@example.test\r\n\r\nbody %d\r\n" % (number, number))
+    painted = shared.mutt(
+        "<tag-pattern>~s.1<enter><tag-prefix><delete-message><untag-pattern>~A<enter>"
+        "<tag-pattern>~s.3<enter><tag-prefix><flag-message><sync-mailbox><exit>"
+    )
+    known = shared.known()
+    assert list(known) == [2, 3], painted
+    assert "\\Flagged" in known[3]
+    assert [each[9:18] for each in shared.house.contents()] == [b"message 2", b"message 3"]
+    shared.house.close()
