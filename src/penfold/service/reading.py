@@ -4,10 +4,11 @@ Trust: the configuration is checked before it comes here.
 """
 
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from ssl import SSLContext
 from typing import Any, Final
 
+from penfold.access.imap.commands import CAPABILITIES
 from penfold.access.imap.service import Service
 from penfold.access.pop3.journal import Journal as Pop3Journal
 from penfold.access.pop3.lock import MemoryLocks
@@ -21,7 +22,6 @@ from penfold.fs.base import FileSystem
 from penfold.message.summary import summary
 from penfold.model import Reply, parse_address
 from penfold.net.tls import TlsFacts
-from penfold.protocols.imap.settings import BASIC
 from penfold.protocols.imap.settings import Settings as ImapSettings
 from penfold.protocols.pop3 import ServerSettings as Pop3Settings
 from penfold.service import values
@@ -122,6 +122,7 @@ class Reading:
             clock=self._clock,
             log=self._imap_log,
             login=self._login,
+            sharing=self._store,
             tls=self._tls,
             open_sessions=self._open_sessions,
         )
@@ -145,12 +146,12 @@ class Reading:
         )
 
 
-def imap_settings(config: Config, listener: Listener, capabilities: Sequence[str] = BASIC) -> ImapSettings:
+def imap_settings(config: Config, listener: Listener) -> ImapSettings:
     """Give the protocol core of an IMAP listener its settings."""
     mechanisms = config.auth.mechanisms
     return ImapSettings(
         hostname=config.hostname,
-        capabilities=tuple(capabilities),
+        capabilities=tuple(CAPABILITIES),
         starttls=listener.tls == "starttls",
         clear_login=listener.auth_without_tls,
         mechanisms=mechanisms if listener.auth_without_tls else (),
