@@ -133,3 +133,25 @@ def test_a_session_goes_on_over_a_reload_and_flags_outlive_a_restart():
         with imap(host) as other:
             assert other.select("INBOX") == ("OK", [b"1"])
             assert b"\\Answered" in other.fetch("1", "(FLAGS)")[1][0]
+
+
+def test_who_never_got_mail_finds_an_empty_inbox_and_hears_of_the_first_message():
+    with Host(SETTINGS) as host:
+        with pop3(host) as post:
+            assert post.stat() == (0, 0)
+        with imap(host) as client:
+            assert client.select("INBOX") == ("OK", [b"0"])
+            deliver(host, "the first")
+            while client.noop()[0] == "OK" and client.response("EXISTS")[1][-1] != b"1":
+                pass
+            assert client.fetch("1", "(FLAGS)")[0] == "OK"
+
+
+def test_an_account_whose_mailbox_cannot_be_served_is_told_so_at_log_in():
+    with Host(SETTINGS) as host:
+        host.config.write_text(host.config.read_text().replace('"maildir:alice"', '"mbox:alice"'))
+        host.restart()
+        with pytest.raises(imaplib.IMAP4.error, match="no mailbox here"), imap(host):
+            pass
+        with pytest.raises(poplib.error_proto, match="no mailbox here"), pop3(host):
+            pass

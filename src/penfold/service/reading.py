@@ -4,7 +4,7 @@ Trust: the configuration is checked before it comes here.
 """
 
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from ssl import SSLContext
 from typing import Any, Final
 
@@ -26,13 +26,15 @@ from penfold.protocols.imap.settings import Settings as ImapSettings
 from penfold.protocols.pop3 import ServerSettings as Pop3Settings
 from penfold.service import values
 from penfold.service.imap_journal import ImapJournal
-from penfold.store.change import AccountId
+from penfold.store.change import AccountId, CreateAccount
 from penfold.store.files import FilesStore, Place
+from penfold.store.result import Refused
 from penfold.telemetry.events import Recorder
 
 CACHE: Final = "cache"  # below ``data``: what was found out about mailboxes; it may be lost
 _NO_MAILDROP = Reply.of(550, "5.2.1", "This account has no mailbox here")
-_FORMATS: Final[Mapping[str, Format]] = {each.value: each for each in Format}
+# Files that must be locked are not served yet: whoever waits for a lock would hold up all sessions of the process.
+_FORMATS: Final[Mapping[str, Format]] = {"maildir": Format.MAILDIR}
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 LogIn = Callable[[str, str, TlsFacts | None], Login]
@@ -50,21 +52,16 @@ class Shelves:
         known = self._directory.account(account)
         if known is None or known.id != account or known.format not in _FORMATS:
             return None
-        form = _FORMATS[known.format]
-        if form in {Format.MBOX, Format.MMDF}:
-            return Place(form, f"{known.path}.folders", known.path)
-        return Place(form, known.path)
+        return Place(_FORMATS[known.format], known.path)
 
     def accounts(self) -> list[AccountId]:
         """Name all accounts."""
         return list(self._names)
 
-    def holder(self, user: str) -> Holder | Reply:
-        """Find whose maildrop a log-in is for."""
+    def owned_by(self, user: str) -> AccountId | None:
+        """Find the account of a user who logged in; None where it has no mailbox that can be served."""
         known = self._directory.account(user)
-        if known is None or known.format not in _FORMATS:
-            return _NO_MAILDROP
-        return Holder(account=AccountId(known.id), address=parse_address(known.id))
+        return AccountId(known.id) if known is not None and known.format in _FORMATS else None
 
 
 def store(config: Config, shelves: Shelves, fs: FileSystem, clock: Callable[[], float]) -> FilesStore:
@@ -78,6 +75,28 @@ def store(config: Config, shelves: Shelves, fs: FileSystem, clock: Callable[[], 
         random=os.urandom,
         summarise=summary,
     )
+
+
+class Welcome:
+    """A log-in after which the account has an INBOX, though no mail may have come yet (RFC 9051 §5.1).
+
+    ``find`` gives the holder of the mailboxes, or why there is none.
+    """
+
+    def __init__(self, login: Login, find: Callable[[str], Awaitable[Holder | Reply]]) -> None:
+        self._login = login
+        self._find = find
+        self.mechanism = login.mechanism
+        self.user = ""
+
+    async def step(self, data: bytes | None) -> bytes | Reply:
+        """Take what the client said."""
+        answer = await self._login.step(data)
+        self.user = self._login.user
+        if isinstance(answer, Reply) and answer.positive:
+            found = await self._find(self.user)
+            return found if isinstance(found, Reply) else answer
+        return answer
 
 
 class Reading:
@@ -121,7 +140,7 @@ class Reading:
             soon=self._soon,
             clock=self._clock,
             log=self._imap_log,
-            login=self._login,
+            login=lambda mechanism, client, tls: Welcome(self._login(mechanism, client, tls), self._holder),
             sharing=self._store,
             tls=self._tls,
             open_sessions=self._open_sessions,
@@ -132,7 +151,7 @@ class Reading:
         return PostOffice(
             store=self._store,
             settings=pop3_settings(self._config, listener),
-            holder=self._shelves.holder,
+            holder=self._holder,
             authenticator=self._authenticator,
             locks=self._locks,
             spawn=self._spawn,
@@ -144,6 +163,15 @@ class Reading:
             open_sessions=self._open_sessions,
             role=listener.role,
         )
+
+    async def _holder(self, user: str) -> Holder | Reply:
+        """Find whose mailboxes a log-in is for, and make the INBOX of one who never got mail."""
+        account = self._shelves.owned_by(user)
+        if account is None:
+            return _NO_MAILDROP
+        if isinstance(await self._store.tree(account), Refused):
+            await self._store.apply([CreateAccount(account)])
+        return Holder(account=account, address=parse_address(account))
 
 
 def imap_settings(config: Config, listener: Listener) -> ImapSettings:
