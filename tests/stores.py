@@ -9,9 +9,7 @@ from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
-
-import pytest
+from typing import Any, TypeVar
 
 from penfold.fs.posix import PosixFileSystem
 from penfold.message.summary import summary
@@ -136,6 +134,19 @@ class Body:
             yield self.octets[start : start + size]
 
 
+Test = TypeVar("Test", bound=Callable[..., object])
+
+
+def needs(*powers: str) -> Callable[[Test], Test]:
+    """Mark a test as not for drivers that lack one of these by their nature."""
+
+    def mark(test: Test) -> Test:
+        test.needs = frozenset(powers)  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
 @dataclass
 class House:
     """A store, spoken to without async; ``inbox`` is ADA's."""
@@ -165,10 +176,6 @@ class House:
     def restart(self) -> None:
         self.runner.run(self.opened.close())
         self.opened = self.runner.run(self.driver.open(self.given))
-
-    def needs(self, power: str) -> None:
-        if power in self.driver.lacks:
-            pytest.skip(f"this driver has no {power} by its nature")
 
     @property
     def store(self) -> Any:
