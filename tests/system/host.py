@@ -35,12 +35,19 @@ PATIENCE = 30.0  # seconds anything may take before the test has failed
 Options = dict[str, dict[str, object]]
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port nobody listens on at this moment; another one each time."""
+    while True:
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", 0))
+            port: int = sock.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def wait_until(true: Callable[[], object], what: object = "it", seconds: float = PATIENCE) -> None:

@@ -48,7 +48,7 @@ def environment(host):
 def penfold(host, *words, code=0, text=None):
     argv = [sys.executable, "-m", "penfold.cli.main", *words]
     done = subprocess.run(argv, capture_output=True, text=True, env=environment(host), input=text, check=False)
-    assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+    assert code is None or done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
     return done.stdout
 
 
@@ -284,7 +284,8 @@ def test_why_tells_the_story_back_and_ahead(host):
     word = token()
     sendmail(host, f"alice@{DOMAIN}", text=f"Message-ID: <{word}@x.test>\nSubject: y\n\nx\n")
     host.wait_for("alice")
-    wait_until(lambda: ": done\n" in penfold(host, "why", f"<{word}@x.test>"), host.log)
+    # Mail may be there before the events about it: those of other roles come in batches.
+    wait_until(lambda: ": done\n" in penfold(host, "why", f"<{word}@x.test>", code=None), host.log)
     said = penfold(host, "why", f"alice@{DOMAIN}")
     assert "delivered" in said
     found = json.loads(penfold(host, "why", f"{word}@x.test", "--json"))
