@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.system.host import PORTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
@@ -27,10 +28,10 @@ NOBODY = 65534
 
 def base_port():
     """A base whose ports are all free now."""
-    for base in range(21_000, 60_000, 700):
+    for base in range(PORTS.start, PORTS.stop - 100, 100):
         with contextlib.ExitStack() as stack:
             try:
-                for offset in (24, 25, 65, 87, 99):
+                for offset in (10, 24, 25, 43, 65, 87, 93, 95, 99):
                     probe = stack.enter_context(socket.socket())
                     probe.bind(("127.0.0.1", base + offset))
             except OSError:

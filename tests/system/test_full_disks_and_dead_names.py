@@ -262,7 +262,7 @@ def test_next_hops_that_misbehave_get_the_mail_at_another_attempt():
             assert send(host, text_message("near")).startswith(b"250")
             host.wait_for_text("alice", b"near")
         for name, hop in hops.items():
-            assert all(f"{mark} {name}.".encode() in each for each in hop.taken), name
+            assert all(f"{mark} {name}.".encode() in each for each in hop.taken), (name, hop.taken)
             # Whoever took the message and spoiled the reply gets it again; nobody else may.
             assert len(hop.taken) <= (2 if hop.step == "end of data" else 1), name
             assert hop.bad or hop.step == "QUIT", name
