@@ -44,8 +44,9 @@ class Shelves:
     """Where the virtual accounts lie. An account is known to the store by its address."""
 
     def __init__(self, config: Config) -> None:
-        self._directory = MemoryDirectory(values.accounts(config))
-        self._names = [AccountId(account.id) for account in values.accounts(config)]
+        accounts = values.accounts(config)
+        self._directory = MemoryDirectory(accounts)
+        self._names = [AccountId(account.id) for account in accounts]
 
     def find(self, account: AccountId) -> Place | None:
         """Give the place of an account."""
